@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+#
+# make demo [KEEP=1]   three real systemd servers become external instances of an emulated AWS
+# make test            everything that CI runs: lint unit sanity integration molecule
+# make bench           AWS calls and times beside amazon.aws, as ratios
+# Everything made lies in .cache; `make clean` removes it. Servers run in containers, so demo and molecule want root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+C := $(CURDIR)/.cache
+BIN := $(C)/venv/bin
+COLLECTION := $(C)/collections/ansible_collections/hybrid/ecs_anywhere
+STAGE := $(C)/stage/ansible_collections/hybrid/ecs_anywhere
+SOURCES := $(shell git ls-files -co --exclude-standard 2>/dev/null)
+SHIPPED := $(filter galaxy.yml README.md COPYING CHANGELOG.md requirements.txt meta/% plugins/% roles/% playbooks/% docs/% changelogs/%,$(SOURCES))
+TESTBED := tests/hosts/testbed
+SCENARIOS ?= $(sort $(patsubst extensions/molecule/%/molecule.yml,%,$(wildcard extensions/molecule/*/molecule.yml)))
+
+# One place for Ansible's own files, and our collection before any other.
+export ANSIBLE_HOME := $(C)/ansible
+export ANSIBLE_COLLECTIONS_PATH := $(C)/collections
+export ANSIBLE_LOCALHOST_WARNING := false
+export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
+export ANSIBLE_NOCOLOR := 1
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# --- what is needed -------------------------------------------------------------------------------------------------
+
+# Debian's packages: what runs servers, and what builds their image and packages.
+TOOLS := podman runc debootstrap dpkg-scanpackages gpg openssl ssh ssh-keygen rsync iptables
+PACKAGES := podman runc debootstrap dpkg-dev gpg gpg-agent openssl openssh-client rsync iptables netavark \
+            aardvark-dns python3-venv ca-certificates
+
+$(C)/tools: Makefile
+	@mkdir -p $(C)
+	@if ! command -v $(TOOLS) >/dev/null || ! [ -e /usr/lib/podman/netavark ] || ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	  echo "installing $(PACKAGES)"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update && apt-get install --yes --no-install-recommends $(PACKAGES); } >$(C)/apt.log 2>&1 || { tail -n 20 $(C)/apt.log; exit 1; }; \
+	fi
+	@touch $@
+
+$(C)/venv/ready: requirements.txt requirements-dev.txt tests/emulator/requirements.txt | $(C)/tools
+	@echo "installing Ansible and the test tools (about a minute; once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -m venv $(C)/venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt 2>&1 | { grep -v '^WARNING: Location' || :; }
+	@touch $@
+
+# The emulator runs on the Python of the test server, Debian 12's.
+$(C)/emulator-site/ready: tests/emulator/requirements.txt $(C)/venv/ready
+	@rm -rf $(C)/emulator-site
+	@$(BIN)/pip install --quiet --disable-pip-version-check --target $(C)/emulator-site --only-binary :all: \
+	  --implementation cp --python-version 3.11 --platform manylinux_2_28_$$(uname -m) --platform manylinux2014_$$(uname -m) \
+	  --platform any -r tests/emulator/requirements.txt 2>&1 | { grep -v '^WARNING: Location' || :; }
+	@touch $@
+
+$(C)/agents/ready: $(filter tests/agents/%,$(SOURCES)) | $(C)/tools
+	@$(PYTHON) tests/agents/build --out $(C)/agents --region us-east-1 --region eu-west-1
+	@touch $@
+
+# The tarball is what users get, so it is what the playbooks of all tests run from.
+$(C)/collections/ready: $(SHIPPED) | $(C)/venv/ready
+	@rm -rf $(C)/collections $(C)/dist && mkdir -p $(C)/collections
+	@ansible-galaxy collection build --force --output-path $(C)/dist . >/dev/null
+	@ansible-galaxy collection install --offline --no-deps --force -p $(C)/collections $(C)/dist/*.tar.gz >/dev/null 2>&1
+	@touch $@
+
+.PHONY: setup servers
+setup: $(C)/tools $(C)/venv/ready $(C)/collections/ready
+
+servers: setup $(C)/emulator-site/ready $(C)/agents/ready
+	@[ "$$(id -u)" = 0 ] || { echo "servers in containers want root"; exit 1; }
+	@tests/hosts/build-image bookworm
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test lint unit sanity integration molecule
+test: lint unit sanity integration molecule
+	@echo "make test: all passed"
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	cd $(C)/collections && mypy --config-file $(CURDIR)/pyproject.toml -p ansible_collections.hybrid.ecs_anywhere.plugins
+	ansible-lint --offline --profile production
+	antsibull-docs lint-collection-docs --plugin-docs $(COLLECTION)
+	antsibull-changelog lint
+
+unit: setup
+	$(BIN)/python -m pytest -q tests/unit
+
+# ansible-test wants the collection in a tree of its own name, and pip from the internet, for which ensurepip serves.
+sanity: setup
+	@mkdir -p $(STAGE) $(C)/home/.ansible/test/cache
+	@git ls-files -co --exclude-standard | rsync -a --delete --delete-missing-args --files-from=- ./ $(STAGE)/
+	@grep -rhoE 'get_pip_[0-9_]+\.py|get-pip-[0-9.]+\.py' $(C)/venv/lib/python*/site-packages/ansible_test/_internal/ | sort -u | \
+	  while read -r name; do echo 'import ensurepip; ensurepip.bootstrap()' >$(C)/home/.ansible/test/cache/$$name; done
+	cd $(STAGE) && HOME=$(C)/home ansible-test sanity --local --color no
+
+integration: setup $(C)/agents/ready
+	$(BIN)/python -m pytest -q tests/emulator/tests tests/agents/tests
+	tests/integration/run
+
+molecule: servers
+	set -e; for scenario in $(SCENARIOS); do \
+	  echo "--- molecule: $$scenario"; tests/hosts/molecule test -s $$scenario; done
+
+# --- to look at -----------------------------------------------------------------------------------------------------
+
+.PHONY: demo demo-down bench clean
+demo: servers
+	@KEEP=$(KEEP) tests/hosts/demo
+
+demo-down:
+	@$(TESTBED) down
+
+bench: setup
+	@$(BIN)/python tests/benchmark
+
+clean:
+	@[ ! -d $(C) ] || $(TESTBED) down
+	@rm -rf $(C)

@@ -1,0 +1,35 @@
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Reads a server and remembers, beside the answer, what the play wants of it.
+
+    Role variables of one host cannot be seen from another host's tasks, registered results can: so a later run-once
+    task knows every server's Region, cluster and so on at the price of no further task.
+    """
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        wanted = args.pop("wanted", None)
+        if wanted is not None:
+            strategy = self._task.get_play().strategy.rsplit(".", 1)[-1]
+            if not (strategy.endswith("linear") or strategy == "debug"):
+                return {
+                    **result,
+                    "failed": True,
+                    "msg": f"the play's strategy is '{strategy}', under which Ansible runs a run-once task once for every host: "
+                    "each server would get an activation of its own. Use 'strategy: linear' for this role.",
+                }
+        result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        if wanted is not None:
+            result["wanted"] = wanted
+        return result

@@ -1,0 +1,63 @@
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: batch_plan
+short_description: Decide what is to be done to every server of a batch
+version_added: 0.1.0
+author: the hybrid.ecs_anywhere authors
+description:
+  - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell, which is the activations that
+    have to be made and servers that share one identity.
+positional: fleet_results, role_results, activation_results
+options:
+  _input:
+    description: What M(hybrid.ecs_anywhere.ecs_anywhere_host_info) returned, by host name. Hosts without a result are left out.
+    type: dict
+    required: true
+  fleet_results:
+    description:
+      - The results of M(hybrid.ecs_anywhere.ecs_external_instance_info), looped over
+        P(hybrid.ecs_anywhere.batch_groups#filter) of the kind V(fleet).
+    type: list
+    elements: dict
+    default: []
+  role_results:
+    description: The results of M(hybrid.ecs_anywhere.ecs_anywhere_role), looped over the kind V(role).
+    type: list
+    elements: dict
+    default: []
+  activation_results:
+    description: The results of M(hybrid.ecs_anywhere.ssm_activation_info), looped over the kind V(activation).
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Plan
+  ansible.builtin.set_fact:
+    plan: "{{ reads | hybrid.ecs_anywhere.batch_plan(fleet.results, roles.results) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(plans), by host name, each with C(problems), C(steps) and C(activation), the key of the one it will register with.
+    - C(todo), the hosts that have problems or steps.
+    - C(activations), a list with an entry for each activation to make and its C(count) of registrations.
+  type: dict
+"""
+
+from typing import Any
+
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_plan
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"batch_plan": batch_plan}

@@ -1,0 +1,411 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# This is a private module_util: it may change without notice.
+
+"""What has to be done to a server, and why: a pure function of (host, AWS, wanted), and the same for a whole batch."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Mapping
+from typing import Optional
+from typing import Tuple
+
+Read = Mapping[str, Any]
+Plan = Dict[str, Any]
+
+# Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13,
+# which it does not name yet but which has the same packages).
+SUPPORTED_SYSTEMS = {
+    "debian": ("11", "12", "13"),
+    "ubuntu": ("20.04", "22.04", "24.04"),
+}
+SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
+
+# The newest Docker API that the ECS agent speaks (its own list of client versions ends there, agent 1.105). An engine
+# whose oldest API is newer than this leaves the agent without any client.
+NEWEST_API_OF_ECS_AGENT = (1, 44)
+
+# RegistrationLimit of CreateActivation, from botocore's model of it.
+REGISTRATIONS_OF_AN_ACTIVATION = 1000
+
+SSM_UNIT = "amazon-ssm-agent.service"
+ECS_UNIT = "ecs.service"
+DOCKER_UNIT = "docker.service"
+
+
+def _version(text: Optional[str]) -> Tuple[int, ...]:
+    return tuple(int(part) for part in (text or "").split(".") if part.isdigit())
+
+
+def _is_pinned_version(installed: Optional[str], pin: str) -> bool:
+    """A pin names the upstream version; a Debian package adds a revision (1.105.1-1)."""
+    return installed == pin or (installed or "").startswith(pin + "-")
+
+
+def _cluster_name(cluster: Optional[str]) -> str:
+    return (cluster or "").rsplit("/", 1)[-1]
+
+
+def host_problems(host: Read, wanted: Read) -> List[str]:
+    """Everything about the server itself that stands in the way, each with the way out."""
+    problems = []
+    system = host["os"]
+    if not host["effective_user_is_root"]:
+        problems.append("the role needs root on the server: set `become: true` and a user who may use it")
+    supported = SUPPORTED_SYSTEMS.get(system["id"] or "", ())
+    if system["version_id"] not in supported:
+        names = ", ".join(f"{name} {'/'.join(versions)}" for name, versions in sorted(SUPPORTED_SYSTEMS.items()))
+        what = system["pretty_name"] or f"{system['id']} {system['version_id']}"
+        problems.append(f"{what} is not supported; supported are {names}")
+    if host["architecture"] not in SUPPORTED_ARCHITECTURES:
+        problems.append(
+            f"the architecture {host['architecture']} is not supported: AWS builds the agents for "
+            + " and ".join(SUPPORTED_ARCHITECTURES)
+        )
+    if not host["systemd"]:
+        problems.append("systemd does not run here (no /run/systemd/system): the agents are systemd services")
+    docker = host["docker"]
+    if docker["podman_shim"]:
+        problems.append(
+            "`docker` is podman's compatibility shim, which the ECS agent cannot work with: remove podman-docker, then "
+            "let the role install Docker (ecs_anywhere_docker_source)"
+        )
+    elif not docker["installed"] and wanted["docker_source"] == "none":
+        problems.append("Docker is not installed and ecs_anywhere_docker_source is `none`: install Docker, or set it")
+    elif docker["min_api_version"] and _version(docker["min_api_version"]) > NEWEST_API_OF_ECS_AGENT:
+        newest = ".".join(str(part) for part in NEWEST_API_OF_ECS_AGENT)
+        problems.append(
+            f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at most "
+            f"{newest}: install an older Docker, or set its min-api-version"
+        )
+    imds = host["imds"]
+    if imds["reachable"] and imds["role"]:
+        problems.append(
+            f"this is an EC2 instance with the role {imds['role']}, whose credentials both agents would take for "
+            "their own: detach its instance profile, or register it as an ordinary EC2 container instance"
+        )
+    return problems
+
+
+def identity_problems(host: Read, aws: Read, wanted: Read) -> List[str]:
+    """States in which going on would cost the server its identity or move it: never done by the way."""
+    problems = []
+    registration = host["ssm_agent"]["registration"]
+    instance_id = registration["managed_instance_id"]
+    if instance_id and registration["region"] not in (None, "", wanted["region"]):
+        problems.append(
+            f"it is registered as {instance_id} in {registration['region']}, not in {wanted['region']}: check "
+            "ecs_anywhere_region, or deregister it there first"
+        )
+    cluster = _cluster_name(wanted["cluster"])
+    introspection = host["ecs_agent"]["introspection"] or {}
+    configured = host["ecs_config"]["/etc/ecs/ecs.config"]["settings"].get("ECS_CLUSTER")
+    joined = _cluster_name(introspection.get("cluster"))
+    if not joined and host["ecs_agent"]["saved_state"]:
+        joined = _cluster_name(configured)
+    if joined and joined != cluster:
+        problems.append(
+            f"it is a container instance of the cluster {joined}, not of {cluster}: check ecs_anywhere_cluster, or "
+            "drain and deregister it there and remove /var/lib/ecs/data/agent.db"
+        )
+    node = _node(aws, instance_id)
+    ssm = node.get("ssm") or {}
+    if ssm.get("iam_role") and ssm["iam_role"].rsplit("/", 1)[-1] != wanted["iam_role"].rsplit("/", 1)[-1]:
+        problems.append(
+            f"its managed node {instance_id} has the role {ssm['iam_role']}, not {wanted['iam_role']}: set "
+            "ecs_anywhere_iam_role to it, or change it with `aws ssm update-managed-instance-role`"
+        )
+    ecs = node.get("ecs") or {}
+    if ecs.get("status") == "DRAINING":
+        problems.append(
+            f"its container instance {ecs['container_instance_arn']} is DRAINING: somebody drained it on purpose. Set "
+            "it ACTIVE in ECS, or leave the server out of the run"
+        )
+    return problems
+
+
+def _node(aws: Read, instance_id: Optional[str]) -> Read:
+    return aws["instances"].get(instance_id) or {}
+
+
+def _config_reason(host: Read, wanted: Read) -> Optional[str]:
+    reasons = []
+    for path, settings in sorted(wanted["ecs_config"].items()):
+        read = host["ecs_config"][path]
+        if not read["exists"]:
+            reasons.append(f"{path} does not exist")
+            continue
+        if not read["canonical"]:
+            reasons.append(f"{path} has duplicate, quoted, commented or empty lines")
+        different = sorted(k for k, v in settings.items() if read["settings"].get(k) != v)
+        if different:
+            reasons.append(f"{path} has other values for {', '.join(different)}")
+    return "; ".join(reasons) or None
+
+
+def _unit_reason(name: str, unit: Read) -> Optional[str]:
+    trouble = [
+        word
+        for word, good in (
+            (unit["active_state"], unit["active_state"] == "active"),
+            # `static` and friends cannot be enabled and need not be
+            (unit["unit_file_state"], unit["unit_file_state"] not in ("disabled", "masked")),
+        )
+        if not good
+    ]
+    return f"{name} is {', '.join(str(word) for word in trouble)}" if trouble else None
+
+
+def _install_reason(what: str, part: Read, pin: str) -> Optional[str]:
+    if not part["installed"]:
+        return f"{what} is not installed"
+    if pin and not _is_pinned_version(part["version"], pin):
+        return f"{what} is {part['version']}, wanted is {pin}"
+    return None
+
+
+def _wait_reason(host: Read, aws: Read) -> Optional[str]:
+    """Why AWS does not see this server as it should, though nothing may be left to do on it."""
+    node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
+    ssm = node.get("ssm")
+    ecs = node.get("ecs")
+    reasons = []
+    if not ssm:
+        reasons.append("Systems Manager does not list the managed node")
+    elif ssm["ping_status"] != "Online":
+        reasons.append(f"Systems Manager says {ssm['ping_status']}")
+    if not ecs:
+        reasons.append("the cluster does not list the container instance")
+    elif ecs["status"] != "ACTIVE" or not ecs["agent_connected"]:
+        connected = "connected" if ecs["agent_connected"] else "not connected"
+        reasons.append(f"ECS says {ecs['status']}, agent {connected}")
+    else:
+        seen = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
+        if seen != ecs["container_instance_arn"]:
+            reasons.append(f"the agent on the server says it is {seen or 'not registered'}")
+    return "; ".join(reasons) or None
+
+
+def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
+    """Decide what turns *host* into what is *wanted*.
+
+    host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "instances": {mi- id: instance}}).
+    wanted: the role's variables, see C(__ecs_anywhere_wanted) in the role. Returns C(problems), sentences that forbid to
+    go on, and C(steps), each with C(name) and C(reason), in the order in which they are carried out. A server that is
+    right has neither.
+    """
+    problems = host_problems(host, wanted)
+    if aws["error"]:
+        problems.append(aws["error"])
+    else:
+        problems += identity_problems(host, aws, wanted)
+    if problems:
+        return {"problems": problems, "steps": []}
+
+    steps: List[Dict[str, str]] = []
+
+    def step(name: str, reason: Optional[str]) -> None:
+        if reason:
+            steps.append({"name": name, "reason": reason})
+
+    docker = host["docker"]
+    ssm_agent = host["ssm_agent"]
+    ecs_agent = host["ecs_agent"]
+    registration = ssm_agent["registration"]
+    interrupted = registration["interrupted"]
+
+    step("recover", "an earlier registration was interrupted" if interrupted else None)
+    step("install_docker", None if docker["installed"] else "Docker is not installed")
+    step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, wanted["ssm_agent_version"]))
+    step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, wanted["ecs_agent_version"]))
+    config = _config_reason(host, wanted)
+    step("configure_ecs_agent", config)
+
+    instance_id = registration["managed_instance_id"]
+    kept = instance_id or (interrupted or {}).get("backup_managed_instance_id")
+    if not kept:
+        step(
+            "register",
+            "its identity in the vault was emptied by a failed registration"
+            if registration["stale"]
+            else "it is not registered with Systems Manager",
+        )
+
+    units = (
+        (DOCKER_UNIT, docker, "install_docker"),
+        (SSM_UNIT, ssm_agent, "install_ssm_agent"),
+        (ECS_UNIT, ecs_agent, "install_ecs_agent"),
+    )
+    reasons = []
+    for name, part, install in units:
+        planned = any(s["name"] == install for s in steps)
+        if part["unit"] and not planned:
+            reasons.append(_unit_reason(name, part["unit"]))
+        elif planned:
+            reasons.append(f"{name} is to be enabled and started")
+    step("start", "; ".join(reason for reason in reasons if reason))
+    if config and ecs_agent["installed"] and (ecs_agent["unit"] or {}).get("active_state") in ("active", "activating"):
+        step("restart_ecs_agent", "it reads its settings only when it starts")
+
+    waiting = _wait_reason(host, aws)
+    step("wait", waiting or ("until AWS has seen the change" if steps else None))
+    return {"problems": [], "steps": steps}
+
+
+def group_key(wanted: Read, *names: str) -> str:
+    """One string for the values of *names*; equal strings may share an AWS call."""
+    return "|".join(repr(wanted[name]) for name in names)
+
+
+# What may share a look at the fleet, a node role, an activation.
+FLEET = ("profile", "region", "cluster")
+NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role")
+ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
+
+
+def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> List[Dict[str, Any]]:
+    names = tuple(names)
+    groups: Dict[str, Dict[str, Any]] = {}
+    for host, read in reads.items():
+        wanted = read["wanted"]
+        key = group_key(wanted, *names)
+        group = groups.setdefault(key, {**{name: wanted[name] for name in names}, "key": key, "hosts": []})
+        group["hosts"].append(host)
+    return list(groups.values())
+
+
+def _usable(reads: Mapping[str, Optional[Read]]) -> Dict[str, Read]:
+    """A host that was skipped, failed or could not be reached has no read."""
+    return {host: read for host, read in reads.items() if read and read.get("wanted")}
+
+
+def batch_groups(
+    reads: Mapping[str, Optional[Read]], kind: str, registered: Optional[Mapping[str, Optional[Read]]] = None
+) -> List[Dict[str, Any]]:
+    """What "once per batch" means: one entry for each set of servers that share everything that matters to *kind*.
+
+    C(fleet): whom to ask AWS about, with the mi- ids known there. C(role): the node roles to manage. C(activation):
+    activations that the caller brought and that a server will need. With *registered*, results of
+    M(ssm_agent_registration) by host, only those hosts count and a new mi- id comes from there.
+    """
+    usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
+    if kind == "role":
+        return [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+    if kind == "activation":
+        brought = {
+            host: read
+            for host, read in usable.items()
+            if read["wanted"]["activation_id"] and not read["ssm_agent"]["registration"]["managed_instance_id"]
+        }
+        return _groups(brought, ACTIVATION)
+    groups = _groups(usable, FLEET)
+    for group in groups:
+        ids = (
+            ((registered or {}).get(host) or {}).get("managed_instance_id")
+            or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]
+            for host in group["hosts"]
+        )
+        group["managed_instance_ids"] = sorted({i for i in ids if i})
+    return groups
+
+
+def _result_errors(results: Iterable[Read]) -> Dict[str, str]:
+    return {r["item"]["key"]: r["msg"] for r in results if r.get("failed")}
+
+
+def _clone_problems(reads: Mapping[str, Read]) -> Dict[str, str]:
+    owners: Dict[str, List[str]] = {}
+    for host, read in reads.items():
+        instance_id = read["ssm_agent"]["registration"]["managed_instance_id"]
+        if instance_id:
+            owners.setdefault(instance_id, []).append(host)
+    return {
+        host: f"{instance_id} is also the identity of {', '.join(h for h in hosts if h != host)}: one server was cloned "
+        "from the other. Keep one, and clear the registration of the rest with ssm_agent_registration (state: cleared)"
+        for instance_id, hosts in owners.items()
+        if len(hosts) > 1
+        for host in hosts
+    }
+
+
+def _activation_problem(group: Read, result: Read, needed: int) -> Optional[str]:
+    """Is the caller's own activation good for all servers that need it?"""
+    if result.get("failed"):
+        return str(result["msg"])
+    name = group["activation_id"]
+    found = next((a for a in result["activations"] if a["activation_id"] == name), None)
+    if found is None:
+        return f"the activation {name} does not exist in {group['region']}: it was deleted, or is of another Region"
+    if found["expired"]:
+        return f"the activation {name} expired at {found['expiration_date']}: make a new one"
+    left = found["registration_limit"] - found["registrations_count"]
+    if left < needed:
+        return f"the activation {name} has {left} registrations left, {needed} servers of this batch need one"
+    return None
+
+
+def batch_plan(
+    reads: Mapping[str, Optional[Read]],
+    fleet_results: Iterable[Read] = (),
+    role_results: Iterable[Read] = (),
+    activation_results: Iterable[Read] = (),
+) -> Dict[str, Any]:
+    """The plan of every server of the batch, and the activations that they need together.
+
+    The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
+    C(todo), the hosts with something to do, and C(activations), one entry for each that has to be made, with its
+    C(count).
+    """
+    usable = _usable(reads)
+    fleets = {}
+    for result in fleet_results:
+        # a wait that timed out has failed and knows the instances all the same
+        failed = result.get("failed") and "instances" not in result
+        instances = [] if failed else result["instances"]
+        fleets[result["item"]["key"]] = {
+            "error": result["msg"] if failed else None,
+            "instances": {i["managed_instance_id"]: i for i in instances},
+        }
+    role_errors = _result_errors(role_results)
+    clones = _clone_problems(usable)
+    plans: Dict[str, Plan] = {}
+    for host, read in usable.items():
+        wanted = read["wanted"]
+        plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)
+        role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
+        plan["problems"] += [problem for problem in (role_error, clones.get(host)) if problem]
+        plan["activation"] = None
+        plans[host] = plan
+
+    registering = {
+        host: usable[host]
+        for host, plan in plans.items()
+        if not plan["problems"] and any(step["name"] == "register" for step in plan["steps"])
+    }
+    own = {result["item"]["key"]: result for result in activation_results if "item" in result}
+    activations = []
+    for group in _groups(registering, ACTIVATION):
+        if not group["activation_id"]:
+            for start in range(0, len(group["hosts"]), REGISTRATIONS_OF_AN_ACTIVATION):
+                hosts = group["hosts"][start : start + REGISTRATIONS_OF_AN_ACTIVATION]
+                part = {**group, "key": f"{group['key']}#{start}", "hosts": hosts, "count": len(hosts)}
+                activations.append(part)
+                for host in hosts:
+                    plans[host]["activation"] = part["key"]
+            continue
+        problem = _activation_problem(group, own[group["key"]], len(group["hosts"]))
+        for host in group["hosts"] if problem else ():
+            plans[host]["problems"].append(problem)
+    for plan in plans.values():
+        if plan["problems"]:
+            plan["steps"] = []
+    return {
+        "plans": plans,
+        "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
+        "activations": activations,
+    }

@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecs_external_instance_info
+short_description: Show external instances of an ECS cluster joined with their managed nodes
+version_added: 0.1.0
+description:
+  - An external instance is two things to AWS, a managed node of Systems Manager and a container instance of an ECS cluster.
+    This module shows them joined by their managed instance id (C(mi-...)).
+  - Any number of instances is read in as few calls as AWS's pages allow - one for the cluster, one per 100 instances to list
+    them, one per 100 to describe them, one per 50 managed nodes.
+author:
+  - the hybrid.ecs_anywhere authors
+options:
+  cluster:
+    description:
+      - Name or ARN of the cluster. It must exist and be active.
+    type: str
+    required: true
+  managed_instance_ids:
+    description:
+      - Only these instances, each of which gets an entry in the result even if neither side knows it.
+      - Not given means all external instances of the cluster.
+      - An empty list means none. Then only the cluster is looked up.
+    type: list
+    elements: str
+notes:
+  - >-
+    Permissions: C(ecs:DescribeClusters), C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
+    C(ssm:DescribeInstanceInformation).
+  - >-
+    AWS's documentation: "Cluster query language"
+    (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html)), "DescribeInstanceInformation"
+    (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html)).
+seealso:
+  - module: hybrid.ecs_anywhere.ssm_activation_info
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - hybrid.ecs_anywhere._attributes
+  - hybrid.ecs_anywhere._attributes.info_module
+  - hybrid.ecs_anywhere._attributes.actiongroup_aws
+"""
+
+EXAMPLES = r"""
+- name: All external instances of a cluster
+  hybrid.ecs_anywhere.ecs_external_instance_info:
+    cluster: edge
+    region: eu-west-1
+  register: fleet
+
+- name: Those that ECS cannot reach
+  ansible.builtin.debug:
+    msg: "{{ fleet.instances | rejectattr('ecs.agent_connected') | map(attribute='managed_instance_id') }}"
+
+- name: Two of them
+  hybrid.ecs_anywhere.ecs_external_instance_info:
+    cluster: edge
+    region: eu-west-1
+    managed_instance_ids:
+      - mi-0123456789abcdef0
+      - mi-0123456789abcdef1
+"""
+
+RETURN = r"""
+cluster:
+  description: The cluster.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: edge
+    arn:
+      description: Its ARN.
+      type: str
+      returned: always
+      sample: arn:aws:ecs:eu-west-1:123456789012:cluster/edge
+    status:
+      description: Its status, always V(ACTIVE).
+      type: str
+      returned: always
+      sample: ACTIVE
+instances:
+  description: The external instances, sorted by managed instance id.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    managed_instance_id:
+      description: The id both sides know the server by.
+      type: str
+      returned: always
+      sample: mi-0123456789abcdef0
+    ssm:
+      description:
+        - The managed node as Systems Manager shows it, null if it knows none.
+        - Values that AWS leaves out are null.
+      type: dict
+      returned: always
+      contains:
+        ping_status:
+          description: V(Online), V(ConnectionLost) or V(Inactive).
+          type: str
+          returned: always
+          sample: Online
+        last_ping_date_time:
+          description: When the SSM agent was last heard of.
+          type: str
+          returned: always
+          sample: "2026-11-23T20:44:00+00:00"
+        agent_version:
+          description: Version of the SSM agent.
+          type: str
+          returned: always
+          sample: 3.3.4108.0
+        is_latest_version:
+          description: Whether that is the newest version.
+          type: bool
+          returned: always
+          sample: true
+        iam_role:
+          description: Path and name of the role the node works under.
+          type: str
+          returned: always
+          sample: ecsAnywhereRole
+        activation_id:
+          description: The activation it registered with.
+          type: str
+          returned: always
+          sample: 3a0bf0d3-0d05-4d36-a3f0-97b7a1a1b2c3
+        registration_date:
+          description: When it registered.
+          type: str
+          returned: always
+          sample: "2026-11-23T20:44:00+00:00"
+        name:
+          description: The name the activation gave it.
+          type: str
+          returned: always
+          sample: edge
+        computer_name:
+          description: Its host name.
+          type: str
+          returned: always
+          sample: n1.example.org
+        ip_address:
+          description: Its address.
+          type: str
+          returned: always
+          sample: 192.0.2.7
+        platform_type:
+          description: Kind of operating system.
+          type: str
+          returned: always
+          sample: Linux
+        platform_name:
+          description: Name of the operating system.
+          type: str
+          returned: always
+          sample: Debian GNU/Linux
+        platform_version:
+          description: Version of the operating system.
+          type: str
+          returned: always
+          sample: "12"
+        resource_type:
+          description: Always V(ManagedInstance).
+          type: str
+          returned: always
+          sample: ManagedInstance
+        association_status:
+          description: Status of State Manager associations.
+          type: str
+          returned: always
+          sample: Success
+    ecs:
+      description:
+        - The container instance, null if the cluster has none for the id.
+        - If there are several, the connected one; else the active one; else the one that registered last.
+      type: dict
+      returned: always
+      contains:
+        container_instance_arn:
+          description: The ARN of the container instance.
+          type: str
+          returned: always
+          sample: arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef
+        status:
+          description: For example V(ACTIVE) or V(DRAINING).
+          type: str
+          returned: always
+          sample: ACTIVE
+        agent_connected:
+          description: Whether the ECS agent is connected. It is false for moments several times an hour on healthy servers.
+          type: bool
+          returned: always
+          sample: true
+        agent_version:
+          description: Version of the ECS agent.
+          type: str
+          returned: always
+          sample: 1.105.1
+        docker_version:
+          description: Version of Docker.
+          type: str
+          returned: always
+          sample: 28.0.1
+        attributes:
+          description: The attributes; those without a value have null.
+          type: dict
+          returned: always
+          sample: {"ecs.capability.external": null, "ecs.os-type": "linux"}
+        tags:
+          description: The tags of the container instance.
+          type: dict
+          returned: always
+          sample: {"rack": "4"}
+        running_tasks_count:
+          description: Number of running tasks.
+          type: int
+          returned: always
+          sample: 2
+        pending_tasks_count:
+          description: Number of pending tasks.
+          type: int
+          returned: always
+          sample: 0
+        registered_at:
+          description: When it registered.
+          type: str
+          returned: always
+          sample: "2026-11-23T20:44:00+00:00"
+    duplicates:
+      description: ARNs of further container instances of the cluster that carry the same managed instance id.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+"""

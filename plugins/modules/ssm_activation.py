@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ssm_activation
+short_description: Manage hybrid activations of Systems Manager
+version_added: 0.1.0
+description:
+  - Creates and deletes hybrid activations, with which on-premises servers register as managed nodes.
+  - AWS shows the code of an activation once, when it is created. So a second run can only be idempotent if the
+    caller holds the code (O(activation_id) and O(activation_code)) or lets the module keep it in a SecureString
+    parameter (O(code_parameter)). Without either, every run with O(state=present) creates a new activation.
+  - An activation cannot be changed. One that is not usable any more is replaced - the new one is created first, then
+    the old one is deleted. Servers that registered with the old one are not affected.
+author:
+  - the hybrid.ecs_anywhere authors
+options:
+  state:
+    description:
+      - V(present) makes sure that there is a usable activation whose code is known.
+      - V(absent) deletes the activation named by O(activation_id) or kept in O(code_parameter). A missing one is no
+        error. Registered servers stay registered.
+    type: str
+    choices: [present, absent]
+    default: present
+  iam_role:
+    description:
+      - The IAM role that registered servers work under, as name, path and name (V(service-role/MyRole)) or ARN.
+        AWS wants path and name, at most 64 characters; the module makes that of what is given.
+      - Unique ids (V(AROA...)) are refused, as AWS does not take them.
+      - Required with O(state=present).
+    type: str
+    aliases: [role]
+  registration_limit:
+    description:
+      - How many servers may register with a new activation, V(1) to V(1000).
+    type: int
+    default: 1
+  registrations_needed:
+    description:
+      - How many registrations must be left for an existing activation to count as usable.
+      - Must not exceed O(registration_limit).
+    type: int
+    default: 1
+  expiration:
+    description:
+      - When a new activation ends. Either a duration from now on (V(30m), V(24h), V(7d), V(1h30m), or a number of
+        seconds), or a point in time in ISO 8601 (V(2026-12-24T18:00:00Z); without an offset it is UTC).
+      - It must be in the future and at most 30 days ahead, which is checked before anything is called.
+    type: str
+    default: 24h
+  default_instance_name:
+    description:
+      - Name that registered servers show in Systems Manager.
+      - An existing activation with another name counts as not usable when this is given.
+    type: str
+  description:
+    description:
+      - Description of a new activation. Servers registered with it show it, so keep secrets and personal data out.
+    type: str
+  tags:
+    description:
+      - Tags of a new activation. AWS puts them on every server that registers with it.
+      - An existing activation that lacks one of them, or has another value, counts as not usable when this is given.
+      - The module adds one tag of its own, C(hybrid.ecs_anywhere/request), by which it finds the activation again if
+        the answer of AWS was lost. So at most 49 can be given.
+    type: dict
+    aliases: [resource_tags]
+  activation_id:
+    description:
+      - Id of an activation the caller holds.
+      - With O(state=present) it needs O(activation_code). The activation stays as long as it is usable, that is, has
+        not expired, has O(registrations_needed) registrations left, and is for O(iam_role).
+      - An activation held by somebody else too is replaced and deleted all the same when it is not usable.
+    type: str
+  activation_code:
+    description:
+      - Code of the activation O(activation_id). AWS offers no way to check it.
+    type: str
+  code_parameter:
+    description:
+      - Name of a SecureString parameter of the Parameter Store, where id, code and expiry of the activation are kept
+        as JSON and read again by the next run.
+      - A parameter of that name that is no SecureString or was not written by this module is never overwritten.
+    type: str
+  kms_key_id:
+    description:
+      - KMS key that encrypts O(code_parameter) when it is written. Not given means AWS's key C(alias/aws/ssm).
+    type: str
+  iam_propagation_timeout:
+    description:
+      - How long in seconds to go on while AWS says that the role does not exist or lacks trust, which it also says
+        for a while of a role that was just created or repaired. V(0) means to try once.
+      - If the role can be read (C(iam:GetRole)) and turns out to be missing or not to trust C(ssm.amazonaws.com), the
+        module gives up after 15 seconds; if its path is another one, at once.
+    type: int
+    default: 120
+notes:
+  - >-
+    C(CreateActivation) is not idempotent and has no client token, so it is repeated only when AWS throttled it. If the
+    connection breaks or AWS answers with an internal error, the module looks for an activation with its own tag, deletes
+    what it finds, as its code is lost, and creates one anew once.
+  - The result with RV(activation_code) is a secret. Use C(no_log=true) on the task that registers it.
+  - >-
+    Permissions: C(ssm:CreateActivation) and C(ssm:AddTagsToResource), C(iam:PassRole) on the role,
+    C(ssm:DescribeActivations), C(ssm:DeleteActivation); with O(code_parameter) also C(ssm:GetParameter),
+    C(ssm:PutParameter), C(ssm:DeleteParameter) and the use of the KMS key. C(iam:GetRole) is optional and makes error messages better.
+  - >-
+    AWS's documentation: "CreateActivation"
+    (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateActivation.html)) and "Create a hybrid
+    activation to register nodes with Systems Manager"
+    (U(https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-activation-managed-nodes.html)).
+seealso:
+  - module: hybrid.ecs_anywhere.ssm_activation_info
+  - module: hybrid.ecs_anywhere.ecs_anywhere_role
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - hybrid.ecs_anywhere._attributes
+  - hybrid.ecs_anywhere._attributes.actiongroup_aws
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Predicts the activation, without its id and code.
+  diff_mode:
+    support: full
+    details:
+      - The code is never part of a diff.
+  idempotent:
+    support: partial
+    details:
+      - With O(state=present) only if the code is held in O(activation_id) and O(activation_code), or in
+        O(code_parameter).
+"""
+
+EXAMPLES = r"""
+- name: Twenty servers may register within the next two hours
+  hybrid.ecs_anywhere.ssm_activation:
+    iam_role: ecsAnywhereRole
+    registration_limit: 20
+    expiration: 2h
+    default_instance_name: edge
+    tags:
+      site: hamburg
+  register: activation
+  no_log: true
+
+- name: Delete it again
+  hybrid.ecs_anywhere.ssm_activation:
+    state: absent
+    activation_id: "{{ activation.activation.activation_id }}"
+
+- name: A standing activation that renews itself, its code kept encrypted in the Parameter Store
+  hybrid.ecs_anywhere.ssm_activation:
+    iam_role: arn:aws:iam::123456789012:role/edge/edge-nodes
+    registration_limit: 100
+    registrations_needed: 5
+    expiration: 30d
+    code_parameter: /edge/activation
+    kms_key_id: alias/edge
+  no_log: true
+
+- name: Keep the one we hold while it is usable, replace it when it is not
+  hybrid.ecs_anywhere.ssm_activation:
+    iam_role: ecsAnywhereRole
+    activation_id: "{{ held_activation_id }}"
+    activation_code: "{{ held_activation_code }}"
+  register: activation
+  no_log: true
+"""
+
+RETURN = r"""
+activation:
+  description:
+    - The activation as M(hybrid.ecs_anywhere.ssm_activation_info) shows it, never with its code.
+    - Of one that was just created, or is predicted in check mode, it holds what was asked for.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    activation_id:
+      description: The id, null when predicted.
+      type: str
+      returned: always
+      sample: 3a0bf0d3-0d05-4d36-a3f0-97b7a1a1b2c3
+    iam_role:
+      description: Path and name of the role.
+      type: str
+      returned: always
+      sample: ecsAnywhereRole
+    registration_limit:
+      description: How many servers may register.
+      type: int
+      returned: always
+      sample: 20
+    registrations_count:
+      description: How many did.
+      type: int
+      returned: always
+      sample: 0
+    registrations_left:
+      description: How many still may.
+      type: int
+      returned: always
+      sample: 20
+    expiration_date:
+      description: When it ends, in UTC.
+      type: str
+      returned: always
+      sample: "2026-11-24T20:44:00+00:00"
+    expired:
+      description: Whether it has ended.
+      type: bool
+      returned: always
+      sample: false
+    created_date:
+      description: When it was created. AWS does not tell this on creation, so it is null then.
+      type: str
+      returned: always
+      sample: "2026-11-23T20:44:00+00:00"
+    default_instance_name:
+      description: Name of the servers in Systems Manager.
+      type: str
+      returned: always
+      sample: edge
+    description:
+      description: The description.
+      type: str
+      returned: always
+      sample: ""
+    tags:
+      description: The tags, with the module's own one if the activation was created.
+      type: dict
+      returned: always
+      sample: {"site": "hamburg"}
+activation_code:
+  description:
+    - The code, a secret.
+  returned: when the activation was just created, or its code was read from O(code_parameter)
+  type: str
+  sample: VALUE_SPECIFIED_IN_NO_LOG_PARAMETER
+replaced_activation_id:
+  description: The id of the activation that was, or would be, replaced and deleted.
+  returned: when an activation was not usable
+  type: str
+  sample: 5b1c60e4-1e16-4e47-b401-08c8b2b2c3d4
+reason:
+  description: Why the existing activation was not usable, or why a new one was made.
+  returned: when O(state=present) and changed
+  type: str
+  sample: the activation expired at 2026-11-22T20:44:00+00:00
+"""
