@@ -10,7 +10,8 @@ short_description: Write settings of the ECS agent as the agent reads them
 version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
-  - Turns every value into the text that belongs behind C(NAME=) in C(ecs.config). Dictionaries and lists become JSON, booleans
+  - Turns every value into the text that belongs behind C(NAME=) in C(ecs.config). Dictionaries and lists become
+    JSON, booleans
     V(true) or V(false).
 positional: mask
 options:
@@ -20,7 +21,8 @@ options:
     required: true
   mask:
     description:
-      - Replace secrets by their hashes, as M(hybrid.ecs_anywhere.ecs_anywhere_host_info) does, so that wanted and present
+      - Replace secrets by their hashes, as M(hybrid.ecs_anywhere.ecs_anywhere_host_info) does, so that wanted and
+        present
         settings can be compared without either being shown.
     type: bool
     default: false
@@ -40,8 +42,8 @@ _value:
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
-from typing import Mapping
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ecs_config import masked
 

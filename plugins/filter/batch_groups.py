@@ -10,12 +10,15 @@ short_description: Group the servers of a batch by what they may share
 version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
-  - Servers of one play may be of several accounts, Regions, clusters and node roles. What is done once for all of them is done
+  - Servers of one play may be of several accounts, Regions, clusters and node roles. What is done once for all of
+    them is done
     once for each of these groups.
 positional: kind, registered
 options:
   _input:
-    description: What M(hybrid.ecs_anywhere.ecs_anywhere_host_info) returned, by host name. Hosts without a result are left out.
+    description:
+      - What M(hybrid.ecs_anywhere.ecs_anywhere_host_info) returned, by host name. Hosts without a result are
+        left out.
     type: dict
     required: true
   kind:
@@ -28,7 +31,8 @@ options:
     required: true
   registered:
     description:
-      - What M(hybrid.ecs_anywhere.ssm_agent_registration) returned, by host name. Only these hosts are grouped, and their
+      - What M(hybrid.ecs_anywhere.ssm_agent_registration) returned, by host name. Only these hosts are grouped, and
+        their
         managed instance id is taken from here where there is one.
     type: dict
 """
@@ -46,7 +50,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: One dictionary for each group, with what its servers share, C(key), C(hosts), and for V(fleet) C(managed_instance_ids).
+  description:
+    - One dictionary for each group, with what its servers share, C(key), C(hosts), and for V(fleet)
+      C(managed_instance_ids).
   type: list
   elements: dict
 """

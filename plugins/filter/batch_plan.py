@@ -10,12 +10,15 @@ short_description: Decide what is to be done to every server of a batch
 version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
-  - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell, which is the activations that
+  - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell,
+    which is the activations that
     have to be made and servers that share one identity.
 positional: fleet_results, role_results, activation_results
 options:
   _input:
-    description: What M(hybrid.ecs_anywhere.ecs_anywhere_host_info) returned, by host name. Hosts without a result are left out.
+    description:
+      - What M(hybrid.ecs_anywhere.ecs_anywhere_host_info) returned, by host name. Hosts without a result are
+        left out.
     type: dict
     required: true
   fleet_results:
@@ -47,7 +50,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(plans), by host name, each with C(problems), C(steps) and C(activation), the key of the one it will register with.
+    - C(plans), by host name, each with C(problems), C(steps) and C(activation), the key of the one it will register
+      with.
     - C(todo), the hosts that have problems or steps.
     - C(activations), a list with an entry for each activation to make and its C(count) of registrations.
   type: dict

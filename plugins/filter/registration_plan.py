@@ -19,12 +19,15 @@ options:
     required: true
   aws:
     description:
-      - What AWS knows, with the keys C(error), a message or V(none), and C(instances), the RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances)
+      - What AWS knows, with the keys C(error), a message or V(none), and C(instances), the
+        RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances)
         by their C(managed_instance_id).
     type: dict
     required: true
   wanted:
-    description: What the server should become, as the role C(hybrid.ecs_anywhere.ecs_anywhere) puts it together from its variables.
+    description:
+      - What the server should become, as the role C(hybrid.ecs_anywhere.ecs_anywhere) puts it together from its
+        variables.
     type: dict
     required: true
 seealso:
@@ -46,7 +49,8 @@ RETURN = r"""
 _value:
   description:
     - C(problems), a list of sentences, each of which forbids to go on.
-    - C(steps), a list of dictionaries with C(name) and C(reason) in the order in which they are carried out. Empty for a server
+    - C(steps), a list of dictionaries with C(name) and C(reason) in the order in which they are carried out. Empty
+      for a server
       that is right.
   type: dict
 """

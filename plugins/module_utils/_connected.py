@@ -7,16 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
-from typing import Dict
-from typing import Iterable
-from typing import Mapping
 
 # More names than that make a line that nobody reads.
 NAMED = 5
 
 
-def missing(instances: Iterable[Mapping[str, Any]]) -> Dict[str, str]:
+def missing(instances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The instances that are not Online, ACTIVE and connected, by managed instance id, each with what is seen."""
     found = {}
     for instance in instances:

@@ -86,7 +86,7 @@ def hint(failure: Failure) -> Hint:
             "give a profile or keys, by option or environment",
         )
     if code in THROTTLING_CODES:
-        return Hint("AWS limits the rate of this call and went on doing so", "run again later or with fewer hosts at once")
+        return Hint("AWS limits the rate of this call", "run again later or with fewer hosts at once")
     if code in ("ValidationException", "InvalidParameters") and any(text in message for text in ROLE_NOT_USABLE):
         return Hint(
             "the role does not exist, does not trust ssm.amazonaws.com, has a path that was not given, or is too new",
@@ -100,7 +100,8 @@ def hint(failure: Failure) -> Hint:
     if code == "NoSuchEntity":
         if operation == "AttachRolePolicy":
             return Hint(
-                "the policy, or the role, does not exist in this account and partition", "check the names in managed_policies"
+                "the policy, or the role, does not exist in this account and partition",
+                "check the names in managed_policies",
             )
         if operation == "PutRolePermissionsBoundary":
             return Hint("the policy named by boundary does not exist", "check the ARN in boundary")
@@ -118,7 +119,10 @@ def hint(failure: Failure) -> Hint:
     if code == "EntityAlreadyExists":
         return Hint("somebody else created it at the same moment", "run again")
     if code in ("InvalidKeyId", "KMSInvalidStateException", "KMS.NotFoundException", "KMS.DisabledException"):
-        return Hint("the KMS key does not exist, is disabled, or may not be used here", "check kms_key_id and the key's policy")
+        return Hint(
+            "the KMS key does not exist, is disabled, or may not be used here",
+            "check kms_key_id and the key's policy",
+        )
     if code in ("ParameterAlreadyExists", "HierarchyTypeMismatch", "UnsupportedParameterType"):
         return Hint("another parameter of that name and another type exists", "choose another code_parameter")
     if code in ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ConnectionError"):
@@ -130,11 +134,18 @@ def hint(failure: Failure) -> Hint:
         return Hint("the connection broke before AWS's answer came", "run again")
     if code == "SSLError":
         return Hint(
-            "the endpoint's certificate is not trusted by the controller", "check aws_ca_bundle and the proxy in between"
+            "the endpoint's certificate is not trusted by the controller",
+            "check aws_ca_bundle and the proxy in between",
         )
     if code in ("InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceFailure"):
         return Hint("AWS has a problem of its own", "run again later")
-    if code in ("ValidationError", "ValidationException", "InvalidInput", "InvalidParameterException", "ParamValidationError"):
+    if code in (
+        "ValidationError",
+        "ValidationException",
+        "InvalidInput",
+        "InvalidParameterException",
+        "ParamValidationError",
+    ):
         return Hint("an option has a value that AWS does not take", "correct what AWS's words above name")
     if code == "WaiterError":
         return Hint("it took longer than the time allowed", "run again, with a longer timeout")
@@ -161,7 +172,7 @@ def sentence(error: AnsibleAWSError, where: str, service: str = "") -> str:
     if not error.exception:
         return str(what)
     failure = failure_of(error, service)
-    cause, next_step = hint(failure)
+    cause, next_step = error.kwargs.get("hint") or hint(failure)
     words = failure.message.strip().rstrip(".")
     words = f" ({words})" if words else ""
     return f"{what} ({where}): {failure.code}{words}. Likely cause: {cause}. Next: {next_step}."

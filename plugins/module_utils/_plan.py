@@ -7,16 +7,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
-from typing import Dict
-from typing import Iterable
-from typing import List
-from typing import Mapping
-from typing import Optional
-from typing import Tuple
 
 Read = Mapping[str, Any]
-Plan = Dict[str, Any]
+Plan = dict[str, Any]
 
 # Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13,
 # which it does not name yet but which has the same packages).
@@ -38,20 +34,20 @@ ECS_UNIT = "ecs.service"
 DOCKER_UNIT = "docker.service"
 
 
-def _version(text: Optional[str]) -> Tuple[int, ...]:
+def _version(text: str | None) -> tuple[int, ...]:
     return tuple(int(part) for part in (text or "").split(".") if part.isdigit())
 
 
-def _is_pinned_version(installed: Optional[str], pin: str) -> bool:
+def _is_pinned_version(installed: str | None, pin: str) -> bool:
     """A pin names the upstream version; a Debian package adds a revision (1.105.1-1)."""
     return installed == pin or (installed or "").startswith(pin + "-")
 
 
-def _cluster_name(cluster: Optional[str]) -> str:
+def _cluster_name(cluster: str | None) -> str:
     return (cluster or "").rsplit("/", 1)[-1]
 
 
-def host_problems(host: Read, wanted: Read) -> List[str]:
+def host_problems(host: Read, wanted: Read) -> list[str]:
     """Everything about the server itself that stands in the way, each with the way out."""
     problems = []
     system = host["os"]
@@ -80,8 +76,8 @@ def host_problems(host: Read, wanted: Read) -> List[str]:
     elif docker["min_api_version"] and _version(docker["min_api_version"]) > NEWEST_API_OF_ECS_AGENT:
         newest = ".".join(str(part) for part in NEWEST_API_OF_ECS_AGENT)
         problems.append(
-            f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at most "
-            f"{newest}: install an older Docker, or set its min-api-version"
+            f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at "
+            f"most {newest}: install an older Docker, or set its min-api-version"
         )
     imds = host["imds"]
     if imds["reachable"] and imds["role"]:
@@ -92,11 +88,16 @@ def host_problems(host: Read, wanted: Read) -> List[str]:
     return problems
 
 
-def identity_problems(host: Read, aws: Read, wanted: Read) -> List[str]:
+def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
     """States in which going on would cost the server its identity or move it: never done by the way."""
     problems = []
     registration = host["ssm_agent"]["registration"]
     instance_id = registration["managed_instance_id"]
+    if registration["problem"]:
+        problems.append(
+            f"nobody can tell whether it is registered ({registration['problem']}): repair or remove "
+            "/var/lib/amazon/ssm/Vault, or restore it from a backup"
+        )
     if instance_id and registration["region"] not in (None, "", wanted["region"]):
         problems.append(
             f"it is registered as {instance_id} in {registration['region']}, not in {wanted['region']}: check "
@@ -129,11 +130,11 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> List[str]:
     return problems
 
 
-def _node(aws: Read, instance_id: Optional[str]) -> Read:
+def _node(aws: Read, instance_id: str | None) -> Read:
     return aws["instances"].get(instance_id) or {}
 
 
-def _config_reason(host: Read, wanted: Read) -> Optional[str]:
+def _config_reason(host: Read, wanted: Read) -> str | None:
     reasons = []
     for path, settings in sorted(wanted["ecs_config"].items()):
         read = host["ecs_config"][path]
@@ -148,7 +149,7 @@ def _config_reason(host: Read, wanted: Read) -> Optional[str]:
     return "; ".join(reasons) or None
 
 
-def _unit_reason(name: str, unit: Read) -> Optional[str]:
+def _unit_reason(name: str, unit: Read) -> str | None:
     trouble = [
         word
         for word, good in (
@@ -161,7 +162,9 @@ def _unit_reason(name: str, unit: Read) -> Optional[str]:
     return f"{name} is {', '.join(str(word) for word in trouble)}" if trouble else None
 
 
-def _install_reason(what: str, part: Read, pin: str) -> Optional[str]:
+def _install_reason(what: str, part: Read, unfinished: bool, pin: str = "") -> str | None:
+    if unfinished:
+        return f"the installation of {what} was interrupted"
     if not part["installed"]:
         return f"{what} is not installed"
     if pin and not _is_pinned_version(part["version"], pin):
@@ -169,7 +172,7 @@ def _install_reason(what: str, part: Read, pin: str) -> Optional[str]:
     return None
 
 
-def _wait_reason(host: Read, aws: Read) -> Optional[str]:
+def _wait_reason(host: Read, aws: Read) -> str | None:
     """Why AWS does not see this server as it should, though nothing may be left to do on it."""
     node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
     ssm = node.get("ssm")
@@ -195,8 +198,8 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     """Decide what turns *host* into what is *wanted*.
 
     host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "instances": {mi- id: instance}}).
-    wanted: the role's variables, see C(__ecs_anywhere_wanted) in the role. Returns C(problems), sentences that forbid to
-    go on, and C(steps), each with C(name) and C(reason), in the order in which they are carried out. A server that is
+    wanted: the role's variables, see C(__ecs_anywhere_wanted) in the role. Returns C(problems), sentences that forbid
+    to go on, and C(steps), each with C(name) and C(reason), in the order in which they are carried out. One that is
     right has neither.
     """
     problems = host_problems(host, wanted)
@@ -207,9 +210,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     if problems:
         return {"problems": problems, "steps": []}
 
-    steps: List[Dict[str, str]] = []
+    steps: list[dict[str, str]] = []
 
-    def step(name: str, reason: Optional[str]) -> None:
+    def step(name: str, reason: str | None) -> None:
         if reason:
             steps.append({"name": name, "reason": reason})
 
@@ -220,9 +223,15 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     interrupted = registration["interrupted"]
 
     step("recover", "an earlier registration was interrupted" if interrupted else None)
-    step("install_docker", None if docker["installed"] else "Docker is not installed")
-    step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, wanted["ssm_agent_version"]))
-    step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, wanted["ecs_agent_version"]))
+    packages = host["package_manager"]
+    half = packages["half_installed"]
+    ssm_half = "amazon-ssm-agent" in half
+    ecs_half = "amazon-ecs-init" in half
+    docker_half = bool(set(half) - {"amazon-ssm-agent", "amazon-ecs-init"})
+    step("repair_packages", "dpkg was interrupted" if packages["interrupted"] or half else None)
+    step("install_docker", _install_reason("Docker", docker, docker_half))
+    step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, ssm_half, wanted["ssm_agent_version"]))
+    step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
     config = _config_reason(host, wanted)
     step("configure_ecs_agent", config)
 
@@ -268,9 +277,9 @@ NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
 
-def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> List[Dict[str, Any]]:
+def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> list[dict[str, Any]]:
     names = tuple(names)
-    groups: Dict[str, Dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for host, read in reads.items():
         wanted = read["wanted"]
         key = group_key(wanted, *names)
@@ -279,14 +288,14 @@ def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> List[Dict[str, A
     return list(groups.values())
 
 
-def _usable(reads: Mapping[str, Optional[Read]]) -> Dict[str, Read]:
+def _usable(reads: Mapping[str, Read | None]) -> dict[str, Read]:
     """A host that was skipped, failed or could not be reached has no read."""
     return {host: read for host, read in reads.items() if read and read.get("wanted")}
 
 
 def batch_groups(
-    reads: Mapping[str, Optional[Read]], kind: str, registered: Optional[Mapping[str, Optional[Read]]] = None
-) -> List[Dict[str, Any]]:
+    reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
+) -> list[dict[str, Any]]:
     """What "once per batch" means: one entry for each set of servers that share everything that matters to *kind*.
 
     C(fleet): whom to ask AWS about, with the mi- ids known there. C(role): the node roles to manage. C(activation):
@@ -314,18 +323,18 @@ def batch_groups(
     return groups
 
 
-def _result_errors(results: Iterable[Read]) -> Dict[str, str]:
+def _result_errors(results: Iterable[Read]) -> dict[str, str]:
     return {r["item"]["key"]: r["msg"] for r in results if r.get("failed")}
 
 
-def _clone_problems(reads: Mapping[str, Read]) -> Dict[str, str]:
-    owners: Dict[str, List[str]] = {}
+def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
+    owners: dict[str, list[str]] = {}
     for host, read in reads.items():
         instance_id = read["ssm_agent"]["registration"]["managed_instance_id"]
         if instance_id:
             owners.setdefault(instance_id, []).append(host)
     return {
-        host: f"{instance_id} is also the identity of {', '.join(h for h in hosts if h != host)}: one server was cloned "
+        host: f"{instance_id} is also the identity of {', '.join(h for h in hosts if h != host)}: one was cloned "
         "from the other. Keep one, and clear the registration of the rest with ssm_agent_registration (state: cleared)"
         for instance_id, hosts in owners.items()
         if len(hosts) > 1
@@ -333,7 +342,7 @@ def _clone_problems(reads: Mapping[str, Read]) -> Dict[str, str]:
     }
 
 
-def _activation_problem(group: Read, result: Read, needed: int) -> Optional[str]:
+def _activation_problem(group: Read, result: Read, needed: int) -> str | None:
     """Is the caller's own activation good for all servers that need it?"""
     if result.get("failed"):
         return str(result["msg"])
@@ -350,11 +359,11 @@ def _activation_problem(group: Read, result: Read, needed: int) -> Optional[str]
 
 
 def batch_plan(
-    reads: Mapping[str, Optional[Read]],
+    reads: Mapping[str, Read | None],
     fleet_results: Iterable[Read] = (),
     role_results: Iterable[Read] = (),
     activation_results: Iterable[Read] = (),
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """The plan of every server of the batch, and the activations that they need together.
 
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
@@ -373,7 +382,7 @@ def batch_plan(
         }
     role_errors = _result_errors(role_results)
     clones = _clone_problems(usable)
-    plans: Dict[str, Plan] = {}
+    plans: dict[str, Plan] = {}
     for host, read in usable.items():
         wanted = read["wanted"]
         plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)

@@ -16,20 +16,20 @@ description:
   - Reads files and sockets, starts at most two commands (C(systemctl show), and C(rpm -q) on RPM systems), and changes
     nothing. It never starts Docker by connecting to its socket.
   - An odd server is no failure. What cannot be read is V(null) and named in RV(unreadable).
-  - Secrets do not leave the server. The private key of the SSM registration is never returned, and secret-looking values
-    of the ECS agent's configuration are replaced by their SHA-256.
+  - Secrets do not leave the server. The private key of the SSM registration is never returned, and secret-looking
+    values of the ECS agent's configuration are replaced by their SHA-256.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts changes without making them in check mode.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: When run twice in a row, with the same arguments, the second invocation indicates no change.
+    description: A second run with the same options changes nothing.
 options:
   wanted:
     description:
@@ -58,6 +58,16 @@ wanted:
   returned: when O(wanted) was given
   type: dict
   sample: {}
+managed_instance_id:
+  description: The same as RV(ssm_agent.registration.managed_instance_id).
+  returned: always
+  type: str
+  sample: mi-0123456789abcdef0
+container_instance_arn:
+  description: The same as in RV(ecs_agent.introspection), V(null) when the ECS agent does not answer.
+  returned: always
+  type: str
+  sample: arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef
 unreadable:
   description: What could not be read, and why. Files that do not exist are not listed.
   returned: always
@@ -201,7 +211,7 @@ docker:
     unit:
       description: State of C(docker.service), or V(null) without systemd.
       type: dict
-      sample: &unit
+      sample:
         name: docker.service
         load_state: loaded
         active_state: active
@@ -264,20 +274,20 @@ ssm_agent:
           type: str
           sample: "2026-11-23T16:51:45Z"
         stale:
-          description: Whether the file C(registration) names another id than the vault, as a failed registration leaves it.
+          description: Whether the file C(registration) names another id than the vault, as failures leave it.
           type: bool
           sample: false
         problem:
           description:
             - Why the vault could not be understood, or V(null).
-            - When it is not V(null), RV(ssm_agent.registration.managed_instance_id) being V(null) does not mean that the
-              server is not registered.
+            - When it is not V(null), a RV(ssm_agent.registration.managed_instance_id) of V(null) does not mean that
+              the server is not registered.
           type: str
           sample: null
         interrupted:
           description:
             - What an interrupted run of M(hybrid.ecs_anywhere.ssm_agent_registration) left, or V(null).
-            - The next run of that module, or O(hybrid.ecs_anywhere.ssm_agent_registration#module:state=recovered), ends it.
+            - The next run of that module ends it. Its state V(recovered) does nothing else.
           type: dict
           contains:
             backup_managed_instance_id:
@@ -318,7 +328,8 @@ ecs_agent:
         exec_main_status: 0
         n_restarts: 0
     introspection:
-      description: What the agent tells on port 51678, or V(null) when it does not answer. It answers once it is registered.
+      description:
+        - What the agent tells on port 51678, or V(null) when it does not answer. It answers once it is registered.
       type: dict
       contains:
         cluster:
@@ -374,3 +385,371 @@ ecs_config:
         - Secret-looking values are given as C(sha256:) and the SHA-256 of the value.
       type: dict
 """
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from typing import Any
+from typing import Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
+
+ROOT = "/"  # everything is read below it
+IMDS = ("169.254.169.254", 80)
+IMDS_BUDGET = 0.3
+IMDS_BUDGET_ELSEWHERE = 0.1  # where the firmware does not name Amazon. EC2 answers within a few milliseconds
+INTROSPECTION = ("127.0.0.1", 51678)
+SOCKET_TIMEOUT = 1.0
+COMMAND_TIMEOUT = 10
+
+DOCKER_UNIT, ECS_UNIT = "docker.service", "ecs.service"
+ENGINES = ["docker-ce", "docker.io", "docker-ee", "docker-engine", "moby-engine", "docker"]
+SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE = "amazon-ssm-agent", "amazon-ecs-init", "podman-docker"
+PACKAGES = [*ENGINES, SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE]
+CONFIG_FILES = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"]
+LOG_TAIL = 64 * 1024
+
+
+class Reader:
+    """Reads, and remembers what it could not read."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[dict[str, str]] = []
+
+    def fail(self, what: str, why: object) -> None:
+        text = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
+        self.unreadable.append({"what": what, "why": text})
+
+    def text(self, name: str, tail: int | None = None) -> str | None:
+        """A file's text, or None. A file that is not there is no trouble."""
+        try:
+            with open(below_root(name), "rb") as stream:
+                if tail is not None:
+                    size = stream.seek(0, os.SEEK_END)
+                    stream.seek(max(0, size - tail))
+                return stream.read().decode("utf-8", "surrogateescape")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as e:
+            self.fail(name, e)
+            return None
+
+    def command(self, arguments: list[str]) -> str | None:
+        try:
+            done = subprocess.run(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "LC_ALL": "C"},
+                timeout=COMMAND_TIMEOUT,
+                check=False,
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, subprocess.TimeoutExpired) as e:
+            self.fail(arguments[0], e)
+            return None
+        return done.stdout.decode("utf-8", "replace")
+
+
+def below_root(name: str) -> str:
+    return os.path.join(ROOT, name.lstrip("/"))
+
+
+def exists(name: str) -> bool:
+    return os.path.exists(below_root(name))
+
+
+def shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def request(address: str | tuple[str, int], line: str, headers: str, deadline: float) -> bytes | None:
+    """One HTTP/1.0 request. Raises OSError when nobody answers in time."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        connection.connect(address)
+        connection.sendall(f"{line} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n".encode())
+        answer = b""
+        while len(answer) < 1024 * 1024:
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
+            block = connection.recv(65536)
+            if not block:
+                break
+            answer += block
+        return _host.http_body(answer)
+
+
+# --- the parts of the result; each gets a reader and returns its part ---
+
+
+def look_at_imds(reader: Reader) -> dict[str, Any]:
+    result: dict[str, Any] = {"reachable": False, "role": None}
+    vendor = reader.text("/sys/class/dmi/id/sys_vendor") or ""
+    deadline = time.monotonic() + (IMDS_BUDGET if "Amazon" in vendor else IMDS_BUDGET_ELSEWHERE)
+    base = "GET /latest/meta-data/"
+    try:
+        token = request(IMDS, "PUT /latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n", deadline)
+        header = f"X-aws-ec2-metadata-token: {token.decode('ascii')}\r\n" if token else ""
+        instance = request(IMDS, f"{base}instance-id", header, deadline) or b""
+        if re.fullmatch(rb"i-[0-9a-f]{8,17}", instance.strip()):
+            result["reachable"] = True
+            names = request(IMDS, f"{base}iam/security-credentials/", header, deadline) or b""
+            result["role"] = names.decode("ascii").split("\n")[0].strip() or None
+    except (OSError, ValueError):
+        pass  # no answer is an answer
+    return result
+
+
+def look_at_introspection(reader: Reader) -> dict[str, Any] | None:
+    try:
+        body = request(INTROSPECTION, "GET /v1/metadata", "", time.monotonic() + SOCKET_TIMEOUT)
+    except ConnectionRefusedError:
+        return None
+    except OSError as e:
+        reader.fail("http://127.0.0.1:51678/v1/metadata", e)
+        return None
+    try:
+        metadata = json.loads(body or b"")
+        return {
+            "cluster": metadata.get("Cluster") or None,
+            "container_instance_arn": metadata.get("ContainerInstanceArn") or None,
+            "version": _host.agent_version(str(metadata.get("Version"))),
+        }
+    except (ValueError, AttributeError):
+        reader.fail("http://127.0.0.1:51678/v1/metadata", "it does not answer as the ECS agent does")
+        return None
+
+
+def look_at_system(reader: Reader) -> dict[str, Any]:
+    name = os.uname()
+    version, memory = _host.cgroups(reader.text("/sys/fs/cgroup/cgroup.controllers"), reader.text("/proc/cgroups"))
+    return {
+        "hostname": name.nodename,
+        "machine_id": (reader.text("/etc/machine-id") or "").strip() or None,
+        "architecture": name.machine,
+        "package_architecture": _host.package_architecture(name.machine),
+        "os": _host.os_release(reader.text("/etc/os-release") or reader.text("/usr/lib/os-release") or ""),
+        "systemd": os.path.isdir(below_root("/run/systemd/system")),
+        "memory_cgroup": memory,
+        "cgroup_version": version,
+        "effective_user_is_root": os.geteuid() == 0,
+    }
+
+
+def look_at_packages(reader: Reader) -> tuple[dict[str, Any], dict[str, _host.Package]]:
+    name, packages, interrupted = None, {}, False
+    status = reader.text("/var/lib/dpkg/status")
+    if status:
+        name, packages = "dpkg", _host.dpkg_packages(status, PACKAGES)
+        with contextlib.suppress(OSError):
+            interrupted = any(entry.isdigit() for entry in os.listdir(below_root("/var/lib/dpkg/updates")))
+    elif exists("/usr/bin/rpm"):
+        output = reader.command([below_root("/usr/bin/rpm"), "-q", "--qf", _host.RPM_FORMAT, *PACKAGES])
+        name, packages = "rpm", _host.rpm_packages(output or "")
+    half = sorted(package for package, found in packages.items() if not found.complete)
+    return {"name": name, "interrupted": interrupted, "half_installed": half}, packages
+
+
+def look_at_units(reader: Reader) -> dict[str, dict[str, Any]]:
+    if not os.path.isdir(below_root("/run/systemd/system")):
+        return {}
+    names = [DOCKER_UNIT, ECS_UNIT, *_ssm_vault.UNITS.values()]
+    systemctl = next((name for name in ("/usr/bin/systemctl", "/bin/systemctl") if exists(name)), "/usr/bin/systemctl")
+    properties = ",".join(_host.UNIT_PROPERTIES)
+    output = reader.command([below_root(systemctl), "show", *names, "--property", properties])
+    if not output:
+        reader.fail("systemctl show", "it said nothing")
+        return {}
+    return _host.units(output, names)
+
+
+def look_at_docker(reader: Reader, packages: dict[str, _host.Package], unit: dict[str, Any] | None) -> dict[str, Any]:
+    package = next((name for name in ENGINES if name in packages and packages[name].complete), None)
+    version = engine_version(reader, unit)
+    components = version.get("Components") or [{}]
+    shim = (
+        PODMAN_PACKAGE in packages
+        or "podman" in os.path.realpath(below_root("/var/run/docker.sock"))
+        or any("podman" in str(component.get("Name")).lower() for component in components)
+        or is_podman("/usr/bin/docker")
+    )
+    has_engine = any(exists(name) for name in ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"))
+    if package == "docker" and shim and not has_engine:
+        package = None  # on some RPM systems that package is the shim
+    return {
+        "installed": package is not None or has_engine,
+        "package": package,
+        "package_version": packages[package].version if package else None,
+        "engine_version": version.get("Version"),
+        "api_version": version.get("ApiVersion"),
+        "min_api_version": version.get("MinAPIVersion"),
+        "podman_shim": shim,
+        "unit": unit,
+    }
+
+
+def is_podman(name: str) -> bool:
+    """Whether a command is Podman: a link to it, or a script that calls it."""
+    if os.path.basename(os.path.realpath(below_root(name))).startswith("podman"):
+        return True
+    try:
+        with open(below_root(name), "rb") as stream:
+            start = stream.read(4096)
+        return start.startswith(b"#!") and b"podman" in start
+    except OSError:
+        return False
+
+
+def engine_version(reader: Reader, unit: dict[str, Any] | None) -> dict[str, Any]:
+    """What the engine says of itself. It is asked only when it runs: a connection would start a sleeping one."""
+    pid = (reader.text("/run/docker.pid") or "").strip()
+    running = (unit or {}).get("active_state") == "active" or (pid.isdigit() and exists(f"/proc/{pid}"))
+    if not running or not exists("/var/run/docker.sock"):
+        return {}
+    try:
+        body = request(below_root("/var/run/docker.sock"), "GET /version", "", time.monotonic() + SOCKET_TIMEOUT)
+        version = json.loads(body or b"")
+        return version if isinstance(version, dict) else {}
+    except (OSError, ValueError) as e:
+        reader.fail("/var/run/docker.sock", e if isinstance(e, OSError) else "it does not answer as Docker does")
+        return {}
+
+
+def look_at_ssm(reader: Reader, packages: dict[str, _host.Package], units: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    source = _ssm_vault.find_agent()
+    version = None
+    if source == "snap":
+        version = _host.snap_version(reader.text("/snap/amazon-ssm-agent/current/meta/snap.yaml") or "")
+    elif SSM_PACKAGE in packages:
+        version = packages[SSM_PACKAGE].version
+    vault = _ssm_vault.read_vault()
+    if vault.problem:
+        reader.fail(_ssm_vault.path("Vault", "Store", "RegistrationKey"), vault.problem)
+    try:
+        registering = bool(_ssm_vault.registering_pids())
+    except OSError as e:
+        registering = False
+        reader.fail(_ssm_vault.PROC, e)
+    return {
+        "installed": source is not None,
+        "source": "package" if source == "package" and version else source if source == "snap" else None,
+        "version": version,
+        "binary": _ssm_vault.BINARIES[source] if source else None,
+        "unit": units.get(_ssm_vault.UNITS[source or "package"]),
+        "registering": registering,
+        "registration": {
+            "managed_instance_id": vault.instance_id,
+            "region": vault.region,
+            "registered_at": vault.created if vault.instance_id else None,
+            "stale": vault.stale,
+            "problem": vault.problem,
+            "interrupted": look_at_journal(reader),
+        },
+    }
+
+
+def look_at_journal(reader: Reader) -> dict[str, Any] | None:
+    try:
+        journal = _ssm_vault.read_journal()
+    except (OSError, ValueError) as e:
+        reader.fail(_ssm_vault.backup_path("journal.json"), e)
+        return {"backup_managed_instance_id": None, "operation": None, "step": None}
+    if journal is None:
+        return None
+    return {
+        "backup_managed_instance_id": journal.previous_id,
+        "operation": journal.operation,
+        "step": journal.step,
+    }
+
+
+def look_at_ecs(
+    reader: Reader,
+    packages: dict[str, _host.Package],
+    unit: dict[str, Any] | None,
+    introspection: dict[str, Any] | None,
+) -> dict[str, Any]:
+    package = packages.get(ECS_PACKAGE)
+    installed = package is not None and package.complete
+    log = None if introspection else reader.text("/var/log/ecs/ecs-agent.log", tail=LOG_TAIL)
+    return {
+        "installed": installed,
+        "version": package.version if package else None,
+        "unit": unit,
+        "introspection": introspection,
+        "saved_state": exists("/var/lib/ecs/data/agent.db"),
+        "log_tail": [shown(line) for line in _host.error_lines(log or "")],
+    }
+
+
+def look_at_config(reader: Reader) -> dict[str, Any]:
+    result = {}
+    for name in CONFIG_FILES:
+        text = reader.text(name)
+        settings = _ecs_config.masked_settings(_ecs_config.parse(text or ""))
+        result[name] = {
+            "exists": text is not None or exists(name),
+            "canonical": _ecs_config.is_canonical(text or ""),
+            "settings": {key: shown(value) for key, value in settings.items()},
+        }
+    return result
+
+
+class Later:
+    """A function that runs beside the others."""
+
+    def __init__(self, function: Callable[[Reader], Any]) -> None:
+        self._function = function
+        self._reader = Reader()
+        self._value: Any = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._value = self._function(self._reader)
+
+    def get(self, reader: Reader) -> Any:
+        self._thread.join()
+        reader.unreadable += self._reader.unreadable
+        return self._value
+
+
+def look() -> dict[str, Any]:
+    """Everything. What waits for somebody else runs beside what reads files."""
+    reader = Reader()
+    imds, introspection, units = Later(look_at_imds), Later(look_at_introspection), Later(look_at_units)
+    result = look_at_system(reader)
+    result["package_manager"], packages = look_at_packages(reader)
+    result["ecs_config"] = look_at_config(reader)
+    states = units.get(reader) or {}
+    result["ssm_agent"] = look_at_ssm(reader, packages, states)
+    result["docker"] = look_at_docker(reader, packages, states.get(DOCKER_UNIT))
+    result["ecs_agent"] = look_at_ecs(reader, packages, states.get(ECS_UNIT), introspection.get(reader))
+    result["imds"] = imds.get(reader)
+    result["managed_instance_id"] = result["ssm_agent"]["registration"]["managed_instance_id"]
+    result["container_instance_arn"] = (result["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
+    result["unreadable"] = reader.unreadable
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"wanted": {"type": "dict"}}, supports_check_mode=True)
+    result = look()
+    if module.params["wanted"] is not None:
+        result["wanted"] = module.params["wanted"]
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

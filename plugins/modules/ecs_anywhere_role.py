@@ -13,7 +13,8 @@ description:
   - The default result is what AWS's guide and the ECS console make. Systems Manager (C(ssm.amazonaws.com)) may assume
     the role, and C(AmazonSSMManagedInstanceCore) and C(service-role/AmazonEC2ContainerServiceforEC2Role) are attached,
     with the ARNs of the right partition.
-  - Only the role's meaning counts. A role made by the console or by hand that does the same is adopted without a change.
+  - Only the role's meaning counts. A role made by the console or by hand that does the same is adopted
+    without a change.
 author:
   - the hybrid.ecs_anywhere authors
 options:
@@ -87,9 +88,9 @@ notes:
     C(aws:SourceAccount), C(aws:SourceArn) and the like make a trust stricter; such a trust is right too and is not
     loosened, unless its conditions name other accounts only, or C(sts:ExternalId), which Systems Manager never meets.
   - >-
-    Further statements and principals of a trust stay, because others may rely on them. They are drift only if they defeat
-    the trust, which is an unconditional C(Deny) of the same. A repair adds AWS's plain statement, removes the statements
-    that defeat it or that try the same and fail, and keeps all others.
+    Further statements and principals of a trust stay, because others may rely on them. They are drift only if they
+    defeat the trust, which is an unconditional C(Deny) of the same. A repair adds AWS's plain statement, removes the
+    statements that defeat it or that try the same and fail, and keeps all others.
   - >-
     Calls: 2 without a change (C(GetRole), C(ListAttachedRolePolicies)), 5 to create the default role.
   - >-
@@ -235,3 +236,112 @@ iam_role:
       returned: always
       sample: {"team": "edge"}
 """
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
+
+SERVICE = "ssm.amazonaws.com"
+BASE_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
+
+
+def present(
+    client: Any, wish: _role.Wish, current: _role.Role | None, wait_timeout: int | None, write: bool
+) -> tuple[_role.Role | None, _role.Role]:
+    """The role before and after; in between it is written, if it is to be. ValueError says what stands in the way."""
+    conflict = _role.conflict_of(current, wish)
+    if conflict:
+        raise ValueError(conflict)
+    partition = _role.partition_of(current, client)
+    arns = _role.resolve_policies(wish, current, partition, lambda: _iam.list_policies(client))
+    after = _role.wanted(current, wish, arns, partition)
+    if not write or after == current:
+        return current, after
+    if current is not None:
+        _role.update(client, current, after)
+        return current, after
+    try:
+        return None, _role.create(client, after, wait_timeout)
+    except _iam.IamError as error:
+        if not _role.is_quicker_creator(error):
+            raise
+    # Somebody was quicker. What they made is as good as any other role: look at it and converge.
+    _iam.wait_for_role(client, wish.name, wait_timeout or 10)
+    return present(client, wish, _role.find(client, wish.name), wait_timeout, write)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "name": {"type": "str", "default": "ecsAnywhereRole", "aliases": ["role_name"]},
+            "path": {"type": "str", "aliases": ["prefix", "path_prefix"]},
+            "description": {"type": "str"},
+            "max_session_duration": {"type": "int"},
+            "boundary": {"type": "str", "aliases": ["boundary_policy_arn"]},
+            "managed_policies": {"type": "list", "elements": "str", "default": [], "aliases": ["managed_policy"]},
+            "purge_policies": {
+                "type": "bool",
+                "default": False,
+                "aliases": ["purge_policy", "purge_managed_policies"],
+            },
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    p = module.params
+    wish = _role.Wish(
+        name=p["name"],
+        service=SERVICE,
+        base_policies=BASE_POLICIES,
+        managed_policies=tuple(p["managed_policies"]),
+        purge_policies=p["purge_policies"],
+        path=p["path"],
+        description=p["description"],
+        max_session_duration=p["max_session_duration"],
+        boundary=p["boundary"],
+        tags=None if p["tags"] is None else {str(k): str(v) for k, v in p["tags"].items()},
+        purge_tags=p["purge_tags"],
+    )
+    problem = _role.problem_of(wish)
+    if problem:
+        module.fail_json(msg=problem)
+
+    client = module.client("iam")
+    write = not module.check_mode  # the only place that asks
+    before: _role.Role | None = None
+    after: _role.Role | None = None
+    failure: _iam.IamError | None = None
+    try:
+        current = _role.find(client, wish.name, with_policies=p["state"] == "present" or module._diff)
+        if p["state"] == "present":
+            before, after = present(client, wish, current, p["wait_timeout"] if p["wait"] else None, write)
+        else:
+            before = current
+            if before is not None and write:
+                _role.delete(client, wish.name)
+    except ValueError as error:
+        problem = str(error)
+    except _iam.IamError as error:
+        failure = error
+    if problem:
+        module.fail_json(msg=problem)
+    if failure:
+        _errors.fail(module, failure, f"role {wish.name}")
+
+    result: dict[str, Any] = {"changed": before != after}
+    if p["state"] == "present":
+        result["iam_role"] = _role.shown(after)
+    if module._diff:
+        result["diff"] = {"before": _role.compared(before), "after": _role.compared(after)}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,10 +9,10 @@ module: ecs_external_instance_info
 short_description: Show external instances of an ECS cluster joined with their managed nodes
 version_added: 0.1.0
 description:
-  - An external instance is two things to AWS, a managed node of Systems Manager and a container instance of an ECS cluster.
-    This module shows them joined by their managed instance id (C(mi-...)).
-  - Any number of instances is read in as few calls as AWS's pages allow - one for the cluster, one per 100 instances to list
-    them, one per 100 to describe them, one per 50 managed nodes.
+  - An external instance is two things to AWS, a managed node of Systems Manager and a container instance of an ECS
+    cluster. This module shows them joined by their managed instance id (C(mi-...)).
+  - Any number of instances is read in as few calls as AWS's pages allow - one for the cluster, one per 100 instances
+    to list them (80 when O(managed_instance_ids) names them), one per 100 to describe them, one per 50 managed nodes.
 author:
   - the hybrid.ecs_anywhere authors
 options:
@@ -28,13 +28,25 @@ options:
       - An empty list means none. Then only the cluster is looked up.
     type: list
     elements: str
+  wait:
+    description:
+      - Look again every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected to
+        ECS. Whenever it changes, one line tells how many are there and which are not.
+      - The controller does this between executions of the module.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds after which waiting fails. The result then has all that was seen, and RV(missing).
+    type: int
+    default: 300
 notes:
   - >-
     Permissions: C(ecs:DescribeClusters), C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
     C(ssm:DescribeInstanceInformation).
   - >-
     AWS's documentation: "Cluster query language"
-    (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html)), "DescribeInstanceInformation"
+    (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html)),
+    "DescribeInstanceInformation"
     (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html)).
 seealso:
   - module: hybrid.ecs_anywhere.ssm_activation_info
@@ -68,6 +80,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+missing:
+  description: The managed instance ids of those that were waited for in vain.
+  returned: when O(wait) timed out
+  type: list
+  elements: str
+  sample: [mi-0123456789abcdef0]
 cluster:
   description: The cluster.
   returned: success
@@ -199,7 +217,7 @@ instances:
           returned: always
           sample: ACTIVE
         agent_connected:
-          description: Whether the ECS agent is connected. It is false for moments several times an hour on healthy servers.
+          description: Whether the ECS agent is connected. On healthy servers it is false for moments.
           type: bool
           returned: always
           sample: true
@@ -245,3 +263,89 @@ instances:
       returned: always
       sample: []
 """
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+
+
+def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) -> str | None:
+    if found is None:
+        return (
+            f"There is no ECS cluster {given} in region {region}. "
+            "Check the cluster's name and the region and account it is in, or create the cluster."
+        )
+    if found.get("status") != "ACTIVE":
+        return (
+            f"The ECS cluster {given} in region {region} is {found.get('status')}, not ACTIVE: it was deleted or "
+            "is not ready. Create it again, or check the name and the region."
+        )
+    return None
+
+
+def read(
+    module: AnsibleAWSModule, cluster: str, ids: list[str] | None
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The cluster, and the instances if it is active. The second client is made only if there is anything to ask it."""
+    client = module.client("ecs")
+    found = _ecs.describe_cluster(client, cluster)
+    if found is None or found.get("status") != "ACTIVE" or ids == []:
+        return found, []
+    container_instances = list(_ecs.external_instances(client, found["clusterArn"], ids))
+    if ids is None:
+        ids = sorted({i["ec2InstanceId"] for i in container_instances if i.get("ec2InstanceId", "").startswith("mi-")})
+    nodes = _ssm.describe_nodes(module.client("ssm"), ids) if ids else []
+    return found, _external_instance.joined(ids, container_instances, nodes)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "managed_instance_ids": {"type": "list", "elements": "str"},
+            # the action plugin's, which calls this module as often as it takes
+            "wait": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    cluster, ids = module.params["cluster"], module.params["managed_instance_ids"]
+    region = module.region or ""
+    arn = cluster.split(":")
+    problem = _external_instance.problem_of_ids(ids or [])
+    if not cluster.strip():
+        problem = "cluster must not be empty: AWS would take it for the cluster named default"
+    elif cluster.startswith("arn:") and (len(arn) != 6 or not arn[5].startswith("cluster/")):
+        problem = f"cluster: {cluster} is not the ARN of an ECS cluster"
+    elif cluster.startswith("arn:") and region and arn[3] != region:
+        problem = f"The cluster {cluster} is in region {arn[3]}, but the region asked is {region}. Set region={arn[3]}."
+    if problem:
+        module.fail_json(msg=problem)
+
+    failure: AnsibleAWSError | None = None
+    found: dict[str, Any] | None = None
+    instances: list[dict[str, Any]] = []
+    try:
+        found, instances = read(module, cluster, list(dict.fromkeys(ids)) if ids is not None else None)
+    except (_ecs.EcsError, _ssm.SsmError) as error:
+        failure = error
+    if failure:
+        _errors.fail(module, failure, _errors.place(module, cluster=cluster))
+    problem = problem_of_cluster(found, cluster, region)
+    if found is None or problem:
+        module.fail_json(msg=problem)
+        raise SystemExit(1)  # for the type checker: fail_json does not return
+    module.exit_json(
+        changed=False,
+        cluster={"name": found["clusterName"], "arn": found["clusterArn"], "status": found["status"]},
+        instances=instances,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -21,15 +21,15 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts changes without making them in check mode.
     details:
       - The file is not downloaded. Signature and keys are, when a file is at O(dest), to tell whether they fit it.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: When run twice in a row, with the same arguments, the second invocation indicates no change.
+    description: A second run with the same options changes nothing.
 options:
   url:
     description: Where the file is.
@@ -111,3 +111,210 @@ key_expires:
   type: str
   sample: "2027-11-25T00:00:00Z"
 """
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import fetch_url
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _gpg
+
+SMALL = 1024 * 1024  # no key and no signature is larger
+
+
+class Trouble(Exception):
+    """Something that a person must know, in a sentence."""
+
+
+def fetch(module: AnsibleModule, url: str, what: str, target: str, limit: int | None = None) -> None:
+    """Download to *target*, all of it or Trouble."""
+    response, info = fetch_url(module, url, timeout=module.params["timeout"], decompress=False)
+    status = info.get("status")
+    if status == 404 or (response is None and status in (403, 410)):
+        raise Trouble(f"There is no {what} at {url} (HTTP {status}).")
+    if response is None or not (status == 200 or (status is None and url.startswith("file:"))):
+        answer = f"HTTP {status}, " if status and status > 0 else ""
+        raise Trouble(f"Cannot download the {what} from {url}: {answer}{info.get('msg')}")
+    size = 0
+    with open(target, "wb") as stream:
+        try:
+            for block in iter(lambda: response.read(256 * 1024), b""):
+                size += len(block)
+                if limit is not None and size > limit:
+                    raise Trouble(f"What is at {url} is too large to be a {what}.")
+                stream.write(block)
+        except OSError as e:
+            raise Trouble(f"The download of the {what} from {url} broke off after {size} bytes: {e}") from e
+    announced = str(info.get("content-length", ""))
+    if announced.isdigit() and int(announced) != size:
+        raise Trouble(f"The download of the {what} from {url} broke off after {size} of {announced} bytes.")
+
+
+def sha256(name: str) -> str:
+    digest = hashlib.sha256()
+    with open(name, "rb") as stream:
+        for block in iter(lambda: stream.read(256 * 1024), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Verifier:
+    """Checksum and signature of one artefact. Everything it needs lies in a private directory."""
+
+    def __init__(self, module: AnsibleModule, directory: str) -> None:
+        self._module = module
+        self._directory = directory
+        self._checksum = wanted_checksum(module.params["checksum"])
+        self._keys: dict[str, _gpg.Key] = {}
+        self._signature = os.path.join(directory, "signature")
+        if module.params["signature_url"]:
+            # Both before the large download: an impossible verification ends here.
+            self._command = self._find_gpg()
+            self._read_keys()
+            fetch(module, module.params["signature_url"], "signature", self._signature, SMALL)
+
+    def _find_gpg(self) -> list[str]:
+        keyring = os.path.join(self._directory, "keyring.gpg")
+        gpgv = self._module.get_bin_path("gpgv")
+        if gpgv:
+            return [gpgv, "--homedir", self._directory, "--status-fd", "1", "--keyring", keyring]
+        gpg = self._module.get_bin_path("gpg")
+        if gpg:
+            options = ["--no-options", "--batch", "--no-tty", "--no-auto-key-retrieve", "--trust-model", "always"]
+            options += ["--no-default-keyring", "--keyring", keyring, "--status-fd", "1"]
+            return [gpg, "--homedir", self._directory, *options, "--verify"]
+        raise Trouble("There is neither gpgv nor gpg on this server to verify the signature with. Install one of them.")
+
+    def _read_keys(self) -> None:
+        for entry in self._module.params["keys"]:
+            pinned = _gpg.normal_fingerprint(entry["fingerprint"])
+            if pinned is None:
+                raise Trouble(
+                    f"{entry['fingerprint']!r} is not the fingerprint of a key, which is 40 hexadecimal digits."
+                )
+            source = f"The key of {pinned}"
+            text = (entry["key"] or "").encode()
+            if not text:
+                source = f"What is at {entry['url']}"
+                name = os.path.join(self._directory, "key")
+                fetch(self._module, entry["url"], "key", name, SMALL)
+                with open(name, "rb") as stream:
+                    text = stream.read()
+            try:
+                found = {key.fingerprint: key for key in _gpg.keys(text)}
+            except ValueError as e:
+                raise Trouble(f"{source} cannot be read: {e}.") from e
+            if pinned not in found:
+                others = ", ".join(found) or "no key"
+                raise Trouble(f"{source} does not hold the key with the pinned fingerprint {pinned}, but {others}.")
+            self._keys[pinned] = found[pinned]
+        with open(os.path.join(self._directory, "keyring.gpg"), "wb") as stream:
+            stream.write(b"".join(key.data for key in self._keys.values()))
+
+    def problem(self, name: str, digest: str) -> tuple[str | None, str]:
+        """Fingerprint of the key that signed the file, and what is wrong with it (empty: nothing)."""
+        if self._checksum not in (None, digest):
+            return None, f"Its SHA-256 is {digest}, not {self._checksum}."
+        if not self._module.params["signature_url"]:
+            return None, ""
+        environment = {"GNUPGHOME": self._directory, "LC_ALL": "C"}
+        output = self._module.run_command([*self._command, self._signature, name], environ_update=environment)[1]
+        return _gpg.verdict(output, list(self._keys))
+
+    def expires(self, fingerprint: str | None) -> str | None:
+        return _gpg.iso_time(self._keys[fingerprint].expires) if fingerprint else None
+
+    def warning(self) -> str | None:
+        return _gpg.expiry_warning(list(self._keys.values()), time.time())
+
+
+def wanted_checksum(text: str | None) -> str | None:
+    if text is None:
+        return None
+    algorithm, _, digits = text.strip().partition(":")
+    digits = digits.strip().lower()
+    if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+        raise Trouble(f"{text!r} is not a checksum, which is sha256: and 64 hexadecimal digits.")
+    return digits
+
+
+def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
+    params = module.params
+    dest = params["dest"]
+    result: dict[str, Any] = {"dest": dest, "sha256": None, "fingerprint": None, "key_expires": None}
+    exists = os.path.lexists(dest)
+    if exists and not stat.S_ISREG(os.stat(dest).st_mode):
+        raise Trouble(f"{dest} is there and is no file.")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(dest))):
+        raise Trouble(f"The directory of {dest} does not exist.")
+    if module.check_mode and not exists:
+        return {**result, "changed": True}
+
+    verifier = Verifier(module, directory)
+    warning = verifier.warning()
+    if warning:
+        module.warn(warning)
+    if exists:
+        digest = sha256(dest)
+        fingerprint, problem = verifier.problem(dest, digest)
+        if not problem:
+            changed = module.set_mode_if_different(dest, params["mode"], False)
+            result.update(sha256=digest, fingerprint=fingerprint, key_expires=verifier.expires(fingerprint))
+            return {**result, "changed": changed}
+    if module.check_mode:
+        return {**result, "changed": True}
+
+    download = os.path.join(directory, "file")
+    fetch(module, params["url"], "file", download)
+    digest = sha256(download)
+    fingerprint, problem = verifier.problem(download, digest)
+    if problem:
+        raise Trouble(f"{params['url']} was not accepted. {problem}")
+    module.atomic_move(download, dest)
+    module.set_mode_if_different(dest, params["mode"], True)
+    result.update(sha256=digest, fingerprint=fingerprint, key_expires=verifier.expires(fingerprint))
+    return {**result, "changed": True}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"required": True},
+            "dest": {"type": "path", "required": True},
+            "signature_url": {},
+            "keys": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "no_log": False,  # public keys
+                "options": {"fingerprint": {"required": True}, "key": {"no_log": False}, "url": {}},
+                "required_one_of": [("key", "url")],
+            },
+            "checksum": {},
+            "mode": {"type": "raw", "default": "0644"},
+            "timeout": {"type": "int", "default": 30},
+        },
+        required_one_of=[("signature_url", "checksum")],
+        supports_check_mode=True,
+    )
+    if module.params["signature_url"] and not module.params["keys"]:
+        module.fail_json(msg="A signature proves nothing without pinned keys: signature_url needs keys.")
+    directory = tempfile.mkdtemp(dir=module.tmpdir)  # mode 0700
+    try:
+        result = ensure(module, directory)
+    except Trouble as e:
+        module.fail_json(msg=str(e))
+    except OSError as e:
+        module.fail_json(msg=f"Cannot write {module.params['dest']}: {e.strerror or e}.")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

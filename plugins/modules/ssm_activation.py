@@ -101,13 +101,14 @@ options:
 notes:
   - >-
     C(CreateActivation) is not idempotent and has no client token, so it is repeated only when AWS throttled it. If the
-    connection breaks or AWS answers with an internal error, the module looks for an activation with its own tag, deletes
-    what it finds, as its code is lost, and creates one anew once.
+    connection breaks or AWS answers with an internal error, the module looks for an activation with its own tag,
+    deletes what it finds, as its code is lost, and creates one anew once.
   - The result with RV(activation_code) is a secret. Use C(no_log=true) on the task that registers it.
   - >-
     Permissions: C(ssm:CreateActivation) and C(ssm:AddTagsToResource), C(iam:PassRole) on the role,
     C(ssm:DescribeActivations), C(ssm:DeleteActivation); with O(code_parameter) also C(ssm:GetParameter),
-    C(ssm:PutParameter), C(ssm:DeleteParameter) and the use of the KMS key. C(iam:GetRole) is optional and makes error messages better.
+    C(ssm:PutParameter), C(ssm:DeleteParameter) and the use of the KMS
+    key. C(iam:GetRole) is optional and makes error messages better.
   - >-
     AWS's documentation: "CreateActivation"
     (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateActivation.html)) and "Create a hybrid
@@ -254,3 +255,241 @@ reason:
   type: str
   sample: the activation expired at 2026-11-22T20:44:00+00:00
 """
+
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+from typing import NoReturn
+
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _expiry
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+
+
+def request_of(p: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What CreateActivation is asked for. ValueError says which option is wrong."""
+    limit, needed = p["registration_limit"], p["registrations_needed"]
+    if not 1 <= limit <= 1000:
+        raise ValueError(f"registration_limit must be between 1 and 1000, not {limit}")
+    if not 1 <= needed <= limit:
+        raise ValueError(f"registrations_needed must be between 1 and registration_limit ({limit}), not {needed}")
+    for problem in (
+        _activation.problem_of_text("default_instance_name", p["default_instance_name"]),
+        _activation.problem_of_text("description", p["description"]),
+        _activation.problem_of_tags(p["tags"]),
+    ):
+        if problem:
+            raise ValueError(problem)
+    request = {
+        "IamRole": _activation.role_name(p["iam_role"] or ""),
+        "RegistrationLimit": limit,
+        "ExpirationDate": _expiry.parse(p["expiration"], now),
+        "DefaultInstanceName": p["default_instance_name"],
+        "Description": p["description"],
+    }
+    return {key: value for key, value in request.items() if value is not None}
+
+
+def find(client: Any, activation_id: str) -> dict[str, Any] | None:
+    found = _ssm.describe_activations(client, {"ActivationIds": [activation_id]})
+    return _activation.shown(found[0]) if found else None
+
+
+def look_at_role(module: AnsibleAWSModule, role: str) -> _activation.Verdict:
+    """Ask IAM why SSM may have refused the role. Not being allowed to ask must not hide what SSM said."""
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
+
+    try:
+        return _activation.judge_role(role, _iam.get_role(module.client("iam"), role.rsplit("/", maxsplit=1)[-1]))
+    except AnsibleAWSError:
+        return _activation.Verdict("unknown", "IAM could not be asked which (iam:GetRole)")
+
+
+def keep(client: Any, p: dict[str, Any], activation: dict[str, Any], code: str, overwrite: bool) -> None:
+    _ssm.put_secure_parameter(
+        client,
+        p["code_parameter"],
+        _activation.kept_value(activation, code),
+        f"Hybrid activation {activation['activation_id']}, kept by hybrid.ecs_anywhere.ssm_activation",
+        p["kms_key_id"],
+        overwrite,
+    )
+
+
+def is_parameter_taken(error: _ssm.SsmError) -> bool:
+    return getattr(error.exception, "response", {}).get("Error", {}).get("Code") == "ParameterAlreadyExists"
+
+
+def replace(
+    module: AnsibleAWSModule, client: Any, request: dict[str, Any], held: _activation.Held | None, exists: bool
+) -> tuple[dict[str, Any], str]:
+    """Create, keep, and only then delete the old one. The only function that writes for state=present."""
+    p = module.params
+    answer = _activation.create(
+        client,
+        request,
+        p["tags"] or {},
+        lambda: look_at_role(module, request["IamRole"]),
+        p["iam_propagation_timeout"],
+        module.warn,
+    )
+    code = answer.pop("ActivationCode")
+    activation = _activation.shown({**request, **answer})
+    if p["code_parameter"]:
+        try:
+            keep(client, p, activation, code, overwrite=held is not None)
+        except _ssm.SsmError as error:
+            theirs = None
+            if is_parameter_taken(error):  # another run was quicker: use its activation
+                theirs = _activation.read_kept(p["code_parameter"], _ssm.get_parameter(client, p["code_parameter"]))
+            if theirs is None or theirs.activation_id != activation["activation_id"]:
+                _ssm.delete_activation(client, activation["activation_id"])
+            if theirs is None:
+                raise
+            activation, code = find(client, theirs.activation_id) or activation, theirs.activation_code
+    if held is not None and exists:
+        try:
+            _ssm.delete_activation(client, held.activation_id)
+        except _ssm.SsmError as error:  # failing now would lose the new code
+            module.warn(_errors.sentence(error, f"activation {held.activation_id}", "ssm"))
+    return activation, code
+
+
+def present(
+    module: AnsibleAWSModule, client: Any, request: dict[str, Any], now: datetime, write: bool
+) -> dict[str, Any]:
+    p = module.params
+    held: _activation.Held | None = None
+    if p["activation_id"]:
+        held = _activation.Held(p["activation_id"], p["activation_code"])
+    elif p["code_parameter"]:
+        held = _activation.read_kept(p["code_parameter"], _ssm.get_parameter(client, p["code_parameter"]))
+
+    current = find(client, held.activation_id) if held else None
+    reason: str | None = "no activation was held"
+    if held:
+        reason = _activation.why_not_usable(
+            current, request["IamRole"], p["registrations_needed"], p["default_instance_name"], p["tags"], now
+        )
+    result: dict[str, Any] = {"changed": reason is not None}
+    if reason is None:
+        result["activation"] = current
+        if held and p["code_parameter"]:
+            result["activation_code"] = held.activation_code
+    else:
+        result["reason"] = reason
+        if current is not None:
+            result["replaced_activation_id"] = current["activation_id"]
+        if write:
+            result["activation"], result["activation_code"] = replace(
+                module, client, request, held, exists=current is not None
+            )
+        else:
+            tags = ansible_dict_to_boto3_tag_list(p["tags"] or {})
+            result["activation"] = _activation.shown({**request, "Tags": tags})
+    if module._diff:
+        result["diff"] = {"before": current or {}, "after": result["activation"]}
+    return result
+
+
+def absent(module: AnsibleAWSModule, client: Any, write: bool) -> dict[str, Any]:
+    """Deleting is tried without looking first: a look could miss an activation that is seconds old."""
+    p = module.params
+    activation_id, parameter = p["activation_id"], None
+    if p["code_parameter"]:
+        parameter = _activation.read_kept(p["code_parameter"], _ssm.get_parameter(client, p["code_parameter"]))
+        activation_id = parameter.activation_id if parameter else None
+    gone = False
+    if activation_id and write:
+        gone = bool(_ssm.delete_activation(client, activation_id))
+    elif activation_id:
+        gone = find(client, activation_id) is not None
+    if parameter and write:
+        _ssm.delete_parameter(client, p["code_parameter"])
+    result: dict[str, Any] = {"changed": gone or parameter is not None}
+    if module._diff:
+        before = {"activation_id": activation_id} if gone else {}
+        if parameter:
+            before["code_parameter"] = p["code_parameter"]
+        result["diff"] = {"before": before, "after": {}}
+    return result
+
+
+def fail_early(module: AnsibleAWSModule, msg: str) -> NoReturn:
+    module.fail_json(msg=msg)
+    raise SystemExit(1)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "iam_role": {"type": "str", "aliases": ["role"]},
+            "registration_limit": {"type": "int", "default": 1},
+            "registrations_needed": {"type": "int", "default": 1},
+            "expiration": {"type": "str", "default": "24h"},
+            "default_instance_name": {"type": "str"},
+            "description": {"type": "str"},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "activation_id": {"type": "str"},
+            "activation_code": {"type": "str", "no_log": True},
+            "code_parameter": {"type": "str", "no_log": False},
+            "kms_key_id": {"type": "str", "no_log": False},
+            "iam_propagation_timeout": {"type": "int", "default": 120},
+        },
+        required_if=[
+            ("state", "present", ["iam_role"]),
+            ("state", "absent", ["activation_id", "code_parameter"], True),
+        ],
+        required_by={"activation_code": ["activation_id"], "kms_key_id": ["code_parameter"]},
+        mutually_exclusive=[("activation_id", "code_parameter")],
+        supports_check_mode=True,
+    )
+    p = module.params
+    if p["tags"] is not None:
+        p["tags"] = {str(k): str(v) for k, v in p["tags"].items()}
+    now = datetime.now(UTC)
+    request: dict[str, Any] = {}
+    if p["activation_id"]:
+        problem = _activation.problem_of_id(p["activation_id"])
+        if problem:
+            fail_early(module, problem)
+        if p["state"] == "present" and not p["activation_code"]:
+            fail_early(module, "activation_id needs activation_code with state=present: AWS shows the code only once")
+    if p["state"] == "present":
+        try:
+            request = request_of(p, now)
+        except ValueError as error:
+            problem = str(error)
+        else:
+            problem = None
+        if problem:
+            fail_early(module, problem)
+
+    client = _ssm.connect(module)
+    problem, failure = None, None
+    result: dict[str, Any] = {}
+    try:
+        write = not module.check_mode  # the only place that asks
+        result = (
+            present(module, client, request, now, write) if p["state"] == "present" else absent(module, client, write)
+        )
+    except ValueError as error:
+        problem = str(error)
+    except _ssm.SsmError as error:
+        failure = error
+    if problem:
+        fail_early(module, problem)
+    if failure:
+        names = {"role": request.get("IamRole"), "activation": p["activation_id"], "parameter": p["code_parameter"]}
+        where = _errors.place(module, **names)
+        _errors.fail(module, failure, where)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

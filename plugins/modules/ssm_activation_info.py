@@ -129,3 +129,64 @@ activations:
       returned: always
       sample: {"site": "hamburg"}
 """
+
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+
+
+def chosen(activations: list[dict[str, Any]], usable: bool | None, now: datetime) -> list[dict[str, Any]]:
+    """Those that were asked for, the newest first."""
+    if usable is not None:
+        activations = [
+            a for a in activations if usable == (a["registrations_left"] > 0 and not _activation.has_ended(a, now))
+        ]
+    return sorted(activations, key=lambda a: (a["created_date"] or "", a["activation_id"] or ""), reverse=True)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "activation_ids": {"type": "list", "elements": "str", "aliases": ["activation_id"]},
+            "iam_role": {"type": "str", "aliases": ["role"]},
+            "default_instance_name": {"type": "str"},
+            "usable": {"type": "bool"},
+        },
+        supports_check_mode=True,
+    )
+    p = module.params
+    problem: str | None = None
+    filters: dict[str, list[str]] = {}
+    try:
+        if p["iam_role"]:
+            filters["IamRole"] = [_activation.role_name(p["iam_role"])]
+    except ValueError as error:
+        problem = str(error)
+    if p["default_instance_name"]:
+        filters["DefaultInstanceName"] = [p["default_instance_name"]]
+    for activation_id in p["activation_ids"] or []:
+        problem = problem or _activation.problem_of_id(activation_id)
+    if p["activation_ids"]:
+        filters["ActivationIds"] = p["activation_ids"]
+    if problem:
+        module.fail_json(msg=problem)
+
+    failure: _ssm.SsmError | None = None
+    found: list[dict[str, Any]] = []
+    if p["activation_ids"] != []:
+        try:
+            found = [_activation.shown(a) for a in _ssm.describe_activations(_ssm.connect(module), filters)]
+        except _ssm.SsmError as error:
+            failure = error
+    if failure:
+        _errors.fail(module, failure, _errors.place(module))
+    module.exit_json(changed=False, activations=chosen(found, p["usable"], datetime.now(UTC)))
+
+
+if __name__ == "__main__":
+    main()

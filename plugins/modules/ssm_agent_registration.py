@@ -26,13 +26,13 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts changes without making them in check mode.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: partial
-    description: When run twice in a row, with the same arguments, the second invocation indicates no change.
+    description: A second run with the same options changes nothing.
     details:
       - With O(replace=true) each run makes a new managed node.
 options:
@@ -60,7 +60,8 @@ options:
     description:
       - Register a server that is registered already once more, as a new managed node. The former one stays at AWS until
         it is deregistered there.
-      - A run with O(replace=true) that finds such a replacement interrupted finishes that one, and makes no further node.
+      - A run with O(replace=true) that finds such a replacement interrupted finishes that one and makes no further
+        node.
     type: bool
     default: false
   disable_similarity_check:
@@ -100,7 +101,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 managed_instance_id:
-  description: The id of the managed node, or V(null) when the server is not registered. In check mode V(null) for a new one.
+  description:
+    - The id of the managed node, or V(null) when the server is not registered. In check mode a new one is V(null).
   returned: always
   type: str
   sample: mi-0123456789abcdef0
@@ -133,3 +135,476 @@ agent_output:
   elements: str
   sample: []
 """
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Journal
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Vault
+
+ECS_UNIT = "ecs.service"
+AGENT_DB = "/var/lib/ecs/data/agent.db"
+# The agent's state moves here in one step and goes with the backup: a reset that is resumed after a reboot must not
+# take the state that the ECS agent made for the new identity meanwhile.
+AGENT_DB_MOVED = "/var/lib/ecs/data/agent.db.ecs_anywhere"
+CREDENTIALS_WAIT = 20
+POLL = 0.2
+
+
+class Trouble(Exception):
+    """Something that a person must know, in a sentence."""
+
+
+# --- files ---
+
+
+def sync(name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file with its mode, whole or not at all."""
+    temporary = target + ".ecs_anywhere"
+    shutil.copy2(source, temporary)
+    sync(temporary)
+    os.rename(temporary, target)
+    sync(os.path.dirname(target))
+
+
+def files_below(top: str) -> list[str]:
+    found = (os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names)
+    return sorted(os.path.relpath(name, top) for name in found)
+
+
+def write_journal(journal: Journal, directory: str) -> None:
+    name = os.path.join(directory, "journal.json")
+    descriptor = os.open(name + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(journal._asdict(), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(name + ".new", name)
+    sync(directory)
+
+
+def step(journal: Journal, name: str) -> Journal:
+    journal = journal._replace(step=name)
+    write_journal(journal, _ssm_vault.backup_path())
+    return journal
+
+
+def back_up(journal: Journal) -> None:
+    """Write journal and backup. They appear together, in one step, when they are complete."""
+    final = _ssm_vault.backup_path()
+    if os.path.exists(final):
+        raise Trouble(f"{final} is there without a journal. Look at what it holds, and remove it.")
+    remove(AGENT_DB_MOVED)
+    new = final + ".new"
+    os.mkdir(new, 0o700)
+    if journal.operation == "register":
+        if os.path.isdir(_ssm_vault.path("Vault")):
+            shutil.copytree(_ssm_vault.path("Vault"), os.path.join(new, "Vault"), symlinks=True)
+            for name in files_below(os.path.join(new, "Vault")):
+                sync(os.path.join(new, "Vault", name))
+        if os.path.exists(_ssm_vault.path("registration")):
+            copy(_ssm_vault.path("registration"), os.path.join(new, "registration"))
+    write_journal(journal, new)
+    os.rename(new, final)
+    sync(_ssm_vault.ROOT)
+
+
+def restore() -> None:
+    """Put the backup back. The record that tells the identity comes last, so that half a restore is none."""
+    vault = _ssm_vault.path("Vault")
+    saved = _ssm_vault.backup_path("Vault")
+    if os.path.exists(_ssm_vault.backup_path("registration")):
+        copy(_ssm_vault.backup_path("registration"), _ssm_vault.path("registration"))
+    else:
+        remove(_ssm_vault.path("registration"))
+    if not os.path.isdir(saved):
+        shutil.rmtree(vault, ignore_errors=True)
+        return
+    for parent, _, _ in os.walk(saved):
+        target = os.path.normpath(os.path.join(vault, os.path.relpath(parent, saved)))
+        os.makedirs(target, exist_ok=True)
+        shutil.copymode(parent, target)
+    wanted = files_below(saved)
+    for name in files_below(vault):
+        if name not in wanted:
+            remove(os.path.join(vault, name))
+    for name in sorted(wanted, key=lambda name: os.path.basename(name) == "RegistrationKey"):
+        copy(os.path.join(saved, name), os.path.join(vault, name))
+
+
+def drop_backup() -> None:
+    """Forget the interrupted run. The journal vanishes in one step."""
+    remove(AGENT_DB_MOVED)
+    old = _ssm_vault.backup_path() + ".old"
+    os.rename(_ssm_vault.backup_path(), old)
+    sync(_ssm_vault.ROOT)
+    shutil.rmtree(old)
+
+
+def discard_remains() -> None:
+    """A backup that was not complete, so that nothing was begun, or not needed any more."""
+    for suffix in (".new", ".old"):
+        shutil.rmtree(_ssm_vault.backup_path() + suffix, ignore_errors=True)
+
+
+def remove(name: str) -> None:
+    if os.path.lexists(name):
+        os.unlink(name)
+
+
+# --- services ---
+
+
+class Services:
+    """The units of the server. Without an SSM agent there is nothing to start or stop."""
+
+    def __init__(self, module: AnsibleModule, agent: str | None) -> None:
+        self._module = module
+        self._systemctl = module.get_bin_path("systemctl", required=True)
+        self.agent = agent
+
+    def active(self, unit: str | None) -> bool:
+        if unit is None:
+            return False
+        output = self._module.run_command([self._systemctl, "is-active", unit])[1]
+        return output.strip() in ("active", "activating", "reloading", "deactivating")
+
+    def change(self, verb: str, unit: str | None) -> None:
+        if unit is None:
+            return
+        status, output, errors = self._module.run_command([self._systemctl, verb, unit])
+        if status:
+            raise Trouble(f"systemctl {verb} {unit} failed: {(errors or output).strip()}")
+
+
+# --- the agent's command ---
+
+
+def run_agent(command: list[str], lock: int, timeout: int) -> tuple[int | None, str]:
+    """Run the agent's command. It outlives this process, holds the lock as long as it runs, and its output has no name.
+
+    Returns its exit status (None: it took too long and was ended) and what it printed.
+    """
+    with tempfile.TemporaryFile(dir=_ssm_vault.backup_path()) as output:
+        # No pipe: its end would die with this process, and the agent with the pipe.
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock],
+            cwd="/",
+        )
+        status = None
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            end_session(process)
+        output.seek(0)
+        return status, output.read().decode("utf-8", "replace")
+
+
+def end_session(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(5)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            return
+
+
+def take_lock(timeout: int) -> int:
+    """Wait until nobody else registers this server, and see to it that nobody does."""
+    os.makedirs(_ssm_vault.ROOT, mode=0o700, exist_ok=True)
+    lock = os.open(_ssm_vault.path(".ecs_anywhere_lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + timeout
+    while not locked(lock) or _ssm_vault.registering_pids():
+        if time.monotonic() > deadline:
+            raise Trouble(
+                f"Another registration of this server has been running for more than {timeout} seconds"
+                f" (processes {_ssm_vault.registering_pids()}). Wait for it or end it, and run again."
+            )
+        time.sleep(POLL)
+    return lock
+
+
+def locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+# --- the steps ---
+
+
+def reset_ecs(services: Services, former: str | None) -> bool:
+    """Stop the ECS agent and take its state away, once per change of identity."""
+    if os.path.exists(AGENT_DB_MOVED):
+        return True
+    saved = os.path.exists(AGENT_DB)
+    running = (saved or former is not None) and services.active(ECS_UNIT)
+    if running:
+        services.change("stop", ECS_UNIT)
+    if saved:
+        os.rename(AGENT_DB, AGENT_DB_MOVED)
+        sync(os.path.dirname(AGENT_DB))
+    return running or saved
+
+
+def await_credentials(module: AnsibleModule, former: str | None) -> None:
+    """Wait until the agent has replaced the former node's credentials, which the ECS agent would use otherwise."""
+    name = _ssm_vault.path("runtimeconfig", "identity_config.json")
+    deadline = time.monotonic() + CREDENTIALS_WAIT
+    while former is not None and f'"{former}"' in read_text(name):
+        if time.monotonic() > deadline:
+            module.warn(
+                f"The SSM agent has not replaced the credentials of {former} yet. An ECS agent that is started"
+                " before it does registers as that node."
+            )
+            return
+        time.sleep(POLL)
+
+
+def read_text(name: str) -> str:
+    try:
+        with open(name, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def end(module: AnsibleModule, services: Services, journal: Journal) -> tuple[str, bool]:
+    """Bring a run to its end, an interrupted one as well as our own, successful or not.
+
+    Returns what the end was (see _ssm_vault.recovery) and whether the ECS agent's state was reset.
+    """
+    how = _ssm_vault.recovery(_ssm_vault.read_vault(), journal)
+    reset = os.path.exists(AGENT_DB_MOVED)
+    if how == "restore":
+        restore()
+    elif how == "finish":
+        journal = step(journal, _ssm_vault.RESETTING)
+        if journal.operation == "clear":
+            remove(_ssm_vault.path("registration"))
+        reset = reset_ecs(services, journal.previous_id)
+        if journal.operation == "register":
+            journal = step(journal, _ssm_vault.STARTING)
+    if module.params["state"] != "cleared":
+        start_agent(module, services, journal, how)
+    drop_backup()
+    return how, reset
+
+
+def start_agent(module: AnsibleModule, services: Services, journal: Journal, how: str) -> None:
+    if how in ("finish", "start") and journal.operation == "register":
+        services.change("enable", services.agent)
+        services.change("restart", services.agent)
+        await_credentials(module, journal.previous_id)
+    elif how in ("restore", "drop") and (journal.service_active or services.active(services.agent)):
+        # A daemon that was started meanwhile has read the emptied vault.
+        services.change("restart", services.agent)
+
+
+def agent_command(params: dict[str, Any], binary: str, operation: str, vault: Vault) -> list[str]:
+    if operation == "clear":
+        return [binary, "-register", "-clear"]  # the agent ignores -clear beside other options
+    command = [binary, "-register", "-code", params["activation_code"], "-id", params["activation_id"]]
+    command += ["-region", params["region"]]
+    if params["disable_similarity_check"]:
+        command.append("-disableSimilarityCheck")
+    if params["replace"] and (vault.instance_id or vault.problem):
+        command.append("-y")
+    return command
+
+
+def change_registration(
+    module: AnsibleModule, services: Services, binary: str, operation: str, vault: Vault, lock: int
+) -> bool:
+    """Register the server or clear its registration. Returns whether the ECS agent's state was reset."""
+    params = module.params
+    journal = Journal(operation, _ssm_vault.PREPARED, vault.instance_id, services.active(services.agent))
+    back_up(journal)
+    output, trouble = "", None
+    try:
+        services.change("stop", services.agent)
+        journal = step(journal, _ssm_vault.REGISTERING)
+        status, output = run_agent(agent_command(params, binary, operation, vault), lock, params["timeout"])
+        if status is None:
+            trouble = (
+                f"The agent's command took more than {params['timeout']} seconds and was ended. Check the way to the"
+                " SSM endpoint. Should AWS have answered too late, a managed node without a server is left there."
+            )
+    except (OSError, Trouble) as e:
+        trouble = str(e)
+    output = _ssm_vault.scrub(output, params["activation_code"])
+    # What the vault says counts, not how the command ended.
+    how, reset = "", False
+    moreover = ""
+    try:
+        how, reset = end(module, services, journal)
+    except (OSError, Trouble) as e:
+        moreover = f" Moreover, {e} The next run tries that again."
+    if how == "finish":
+        return reset
+    now = _ssm_vault.read_vault().instance_id
+    if now not in (None, journal.previous_id):
+        raise Trouble(f"The server was registered as {now}, but what follows failed.{moreover}")
+    state = f"it still is {now}" if now else "it is not registered"
+    what = "Registering the server with SSM" if operation == "register" else "Clearing the server's registration"
+    module.fail_json(
+        msg=f"{what} failed, {state}. {trouble or _ssm_vault.explain(output)}{moreover}",
+        managed_instance_id=now,
+        agent_output=[line for line in output.splitlines() if line.strip()],
+    )
+    return False
+
+
+def find() -> tuple[Vault, Journal | None]:
+    try:
+        return _ssm_vault.read_vault(), _ssm_vault.read_journal()
+    except ValueError as e:
+        name = _ssm_vault.backup_path()
+        raise Trouble(f"The journal of an interrupted run in {name} cannot be understood ({e}).") from e
+
+
+def recover(module: AnsibleModule, services: Services, vault: Vault, journal: Journal) -> tuple[Vault, str, bool]:
+    """End an interrupted run. Returns the vault after it, what the end was, and whether the ECS agent was reset."""
+    if module.check_mode:
+        how = _ssm_vault.recovery(vault, journal)
+        restored = Vault(instance_id=journal.previous_id)
+        return restored if how == "restore" else vault, how, how == "finish" and os.path.exists(AGENT_DB)
+    how, reset = end(module, services, journal)
+    return _ssm_vault.read_vault(), how, reset
+
+
+def check_possible(params: dict[str, Any], action: str, vault: Vault, source: str | None) -> None:
+    """Everything that can be known before the agent empties its vault."""
+    if action == "refuse":
+        raise Trouble(
+            f"{_ssm_vault.path('Vault', 'Store', 'RegistrationKey')} cannot be understood: {vault.problem}. Set"
+            " replace to register the server anew."
+        )
+    if action in ("register", "clear") and source is None:
+        raise Trouble(f"The SSM agent is not installed: there is none of {', '.join(_ssm_vault.BINARIES.values())}.")
+    complaint = None
+    if action == "register":
+        complaint = _ssm_vault.complaint(params["activation_id"], params["activation_code"], params["region"])
+    if complaint:
+        raise Trouble(complaint)
+
+
+def locked_ensure(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    before = _ssm_vault.read_vault().instance_id
+    nothing_there = params["state"] != "registered" and not os.path.isdir(_ssm_vault.ROOT)
+    if module.check_mode or nothing_there:
+        return ensure(module, -1, before)
+    lock = take_lock(params["timeout"])
+    try:
+        discard_remains()
+        return ensure(module, lock, before)
+    finally:
+        os.close(lock)
+
+
+def ensure(module: AnsibleModule, lock: int, id_before_lock: str | None) -> dict[str, Any]:
+    params = module.params
+    vault, journal = find()
+    # Somebody else registered the server while we waited for the lock.
+    replaced_already = vault.instance_id not in (None, id_before_lock)
+    before = {"managed_instance_id": vault.instance_id, "region": vault.region}
+    previous = journal.previous_id if journal else vault.instance_id
+    source = _ssm_vault.find_agent()
+    services = Services(module, _ssm_vault.UNITS[source] if source else None)
+    reset = False
+    if journal:
+        vault, how, reset = recover(module, services, vault, journal)
+        replaced_already = how in ("finish", "start") and journal.operation == "register"
+
+    has_db = os.path.exists(AGENT_DB)
+    action = _ssm_vault.action(params["state"], params["replace"], vault, has_db, replaced_already)
+    if not module.check_mode or action == "refuse":
+        check_possible(params, action, vault, source)
+    if action == "nothing":
+        pass
+    elif module.check_mode:
+        reset = reset or has_db
+        vault = Vault(region=params["region"] if action == "register" else None)
+    elif action == "tidy":
+        remove(_ssm_vault.path("registration"))
+        remove(AGENT_DB_MOVED)
+        reset = reset_ecs(services, None) or reset
+        remove(AGENT_DB_MOVED)
+    else:
+        binary = _ssm_vault.BINARIES[source or "package"]
+        reset = change_registration(module, services, binary, action, vault, lock) or reset
+        vault = _ssm_vault.read_vault()
+
+    wanted_region = params["region"] if params["state"] == "registered" else None
+    if action == "nothing" and vault.instance_id and wanted_region not in (None, vault.region):
+        module.warn(
+            f"The server is registered as {vault.instance_id} in {vault.region}, not in {wanted_region}. Set replace to"
+            " register it there."
+        )
+    after = {"managed_instance_id": vault.instance_id, "region": vault.region}
+    result: dict[str, Any] = {
+        "changed": action != "nothing" or journal is not None,
+        "previous_managed_instance_id": previous,
+        "ecs_state_reset": reset,
+        "recovered": journal is not None,
+        **after,
+    }
+    if module._diff:
+        result["diff"] = {"before": before, "after": after}
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"choices": ["registered", "cleared", "recovered"], "default": "registered"},
+            "activation_id": {},
+            "activation_code": {"no_log": True},
+            "region": {},
+            "replace": {"type": "bool", "default": False},
+            "disable_similarity_check": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = locked_ensure(module)
+    except Trouble as e:
+        module.fail_json(msg=str(e))
+    except PermissionError as e:
+        module.fail_json(msg=f"{e.filename}: {e.strerror}. Run the task as root (become).")
+    except OSError as e:
+        module.fail_json(msg=f"{e.filename or _ssm_vault.ROOT}: {e.strerror}. The next run ends what this one began.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

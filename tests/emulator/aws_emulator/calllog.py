@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class CallLog:
     def add(self, **fields: Any) -> None:
         with self._lock:
             self._n += 1
-            stamp = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             entry = {"n": self._n, "time": stamp, **fields}
             self._calls.append(entry)
             if self._file:

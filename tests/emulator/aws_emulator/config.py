@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATOR_KEY = "AKIAOPERATOR00000000"
-OPERATOR_SECRET = "operator-secret-for-tests-only-0000000000"  # noqa: S105 - a test credential, nothing else knows it
+OPERATOR_SECRET = "operator-secret-for-tests-only-0000000000"
 
 
 @dataclass

@@ -78,6 +78,10 @@ class Faults:
         """The first fault that applies and fires."""
         with self._lock:
             for fault in self._faults:
-                if fnmatchcase(operation, fault.operation) and fnmatchcase(principal, fault.principal) and fault.fires():
+                if (
+                    fnmatchcase(operation, fault.operation)
+                    and fnmatchcase(principal, fault.principal)
+                    and fault.fires()
+                ):
                     return fault
         return None

@@ -162,7 +162,9 @@ def parse(document: str | dict[str, Any]) -> list[dict[str, Any]]:
     return [s for s in as_list(loaded.get("Statement")) if isinstance(s, dict)]
 
 
-def effects(documents: Iterable[str | dict[str, Any]], request: Request, principals: set[str] | None = None) -> set[str]:
+def effects(
+    documents: Iterable[str | dict[str, Any]], request: Request, principals: set[str] | None = None
+) -> set[str]:
     """The effects ("Allow", "Deny") of all statements that apply."""
     found = set()
     for document in documents:
@@ -194,7 +196,9 @@ def evaluate(
     return Decision(True)
 
 
-def trusts(document: str, principal: str, action: str = "sts:AssumeRole", context: dict[str, Any] | None = None) -> bool:
+def trusts(
+    document: str, principal: str, action: str = "sts:AssumeRole", context: dict[str, Any] | None = None
+) -> bool:
     """Whether a trust policy lets this principal assume the role. Without a context conditions are not looked at."""
     try:
         statements = parse(document)

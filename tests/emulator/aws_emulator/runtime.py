@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
 from typing import TYPE_CHECKING
 
 from .config import Options
@@ -30,7 +30,7 @@ class Clock:
         return time.time() + self.offset
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.time(), timezone.utc)
+        return datetime.fromtimestamp(self.time(), UTC)
 
 
 class Runtime:

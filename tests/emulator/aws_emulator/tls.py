@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
-from datetime import timezone
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,9 +26,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9*]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 
@@ -56,7 +54,7 @@ class CertificateAuthority:
 
     def _create(self, key_path: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         usage = x509.KeyUsage(
             digital_signature=True,
             content_commitment=False,
@@ -90,7 +88,7 @@ class CertificateAuthority:
             alternatives = [x509.IPAddress(ip_address(name)), x509.DNSName("localhost")]
         except ValueError:
             alternatives = [x509.DNSName(name)]
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         public = self._leaf_key.public_key()
         cert = (
             x509.CertificateBuilder()
@@ -104,9 +102,7 @@ class CertificateAuthority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._cert.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._cert.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return cert.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""ECS calls: one function per call. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
+from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+
+from ._retries import retry_idempotent
+
+Client = Any
+
+INSTANCES_PER_CALL = 100
+# AWS documents no limit for the filter of ListContainerInstances, but 2,000 characters for the same language in
+# placement constraints: 80 ids of 20 characters stay below.
+IDS_PER_FILTER = 80
+
+
+class EcsError(AnsibleAWSError):
+    service = "ecs"
+
+
+class EcsErrorHandler(AWSErrorHandler):
+    _CUSTOM_EXCEPTION = EcsError
+
+    @classmethod
+    def _is_missing(cls) -> Any:
+        return is_boto3_error_code("ClusterNotFoundException")
+
+
+@EcsErrorHandler.list_error_handler("read the cluster")
+@retry_idempotent
+def describe_cluster(client: Client, cluster: str) -> dict[str, Any] | None:
+    clusters: list[dict[str, Any]] = client.describe_clusters(clusters=[cluster])["clusters"]
+    return clusters[0] if clusters else None
+
+
+@EcsErrorHandler.common_error_handler("list the container instances")
+@retry_idempotent
+def list_container_instances(client: Client, cluster: str, expression: str) -> list[str]:
+    pages = client.get_paginator("list_container_instances").paginate(
+        cluster=cluster, filter=expression, PaginationConfig={"PageSize": INSTANCES_PER_CALL}
+    )
+    arns: list[str] = pages.build_full_result()["containerInstanceArns"]
+    return arns
+
+
+@EcsErrorHandler.common_error_handler("read the container instances")
+@retry_idempotent
+def describe_container_instances(client: Client, cluster: str, arns: list[str]) -> list[dict[str, Any]]:
+    answer = client.describe_container_instances(cluster=cluster, containerInstances=arns, include=["TAGS"])
+    # What is reported as a failure went away between the two calls.
+    instances: list[dict[str, Any]] = answer["containerInstances"]
+    return instances
+
+
+def external_instances(client: Client, cluster: str, ids: list[str] | None) -> Iterator[dict[str, Any]]:
+    """The external container instances of a cluster, all or those of these managed instance ids."""
+    if ids is None:
+        arns = list_container_instances(client, cluster, "attribute:ecs.capability.external exists")
+    else:
+        arns = []
+        for start in range(0, len(ids), IDS_PER_FILTER):
+            chosen = ", ".join(ids[start : start + IDS_PER_FILTER])
+            arns += list_container_instances(client, cluster, f"ec2InstanceId in [{chosen}]")
+    for start in range(0, len(arns), INSTANCES_PER_CALL):
+        yield from describe_container_instances(client, cluster, arns[start : start + INSTANCES_PER_CALL])

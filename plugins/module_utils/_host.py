@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the files and commands of a Linux server say: pure functions. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from typing import NamedTuple
+
+_PACKAGE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_FAMILIES = {
+    "debian": {"debian", "ubuntu"},
+    "rhel": {"rhel", "fedora", "centos", "amzn"},
+    "suse": {"suse", "sles", "opensuse"},
+}
+UNIT_PROPERTIES = {
+    "LoadState": "load_state",
+    "ActiveState": "active_state",
+    "SubState": "sub_state",
+    "UnitFileState": "unit_file_state",
+    "Result": "result",
+    "ExecMainStatus": "exec_main_status",
+    "NRestarts": "n_restarts",
+}
+_NUMBERS = ("exec_main_status", "n_restarts")
+
+
+class Package(NamedTuple):
+    version: str
+    complete: bool
+
+
+def package_architecture(machine: str) -> str | None:
+    return _PACKAGE_ARCHITECTURES.get(machine)
+
+
+def os_release(text: str) -> dict[str, Any]:
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if equals and not key.startswith("#"):
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                value = re.sub(r"\\(.)", r"\1", value[1:-1])
+            values[key] = value
+    like = values.get("ID_LIKE", "").split()
+    names = [values.get("ID", ""), *like]
+    return {
+        "id": values.get("ID") or None,
+        "id_like": like,
+        "version_id": values.get("VERSION_ID") or None,
+        "codename": values.get("VERSION_CODENAME") or None,
+        "pretty_name": values.get("PRETTY_NAME") or None,
+        "family": os_family(names),
+    }
+
+
+def os_family(names: list[str]) -> str | None:
+    """The family of the first name that has one: what a system is counts more than what it is like."""
+    for name in names:
+        for family, members in _FAMILIES.items():
+            if name in members or (family == "suse" and name.startswith("opensuse")):
+                return family
+    return None
+
+
+def dpkg_packages(status: str, names: list[str]) -> dict[str, Package]:
+    """Those of the named packages that are installed, or half installed, from dpkg's status file."""
+    found = {}
+    for name in names:
+        at = status.find(f"\nPackage: {name}\n")
+        if status.startswith(f"Package: {name}\n"):
+            at = 0
+        if at < 0:
+            continue
+        stanza = status[at : status.find("\n\n", at + 1) if "\n\n" in status[at + 1 :] else len(status)]
+        state = re.search(r"^Status: \S+ \S+ (\S+)$", stanza, re.MULTILINE)
+        version = re.search(r"^Version: (\S+)$", stanza, re.MULTILINE)
+        if state and state.group(1) not in ("not-installed", "config-files"):
+            complete = state.group(1) in ("installed", "triggers-awaited", "triggers-pending")
+            found[name] = Package(version.group(1) if version else "", complete)
+    return found
+
+
+def rpm_packages(output: str) -> dict[str, Package]:
+    """Packages from the output of rpm -q with RPM_FORMAT. What is not installed is told in words."""
+    return {
+        name: Package(version, True)
+        for name, version in re.findall(r"^pkg\t([^\t\n]+)\t([^\t\n]+)$", output, re.MULTILINE)
+    }
+
+
+RPM_FORMAT = "pkg\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n"
+
+
+def units(output: str, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The units from the output of systemctl show: one block for each, in the order of the names."""
+    result = {}
+    for name, block in zip(names, output.strip().split("\n\n")):
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        unit: dict[str, Any] = {"name": name}
+        for prop, key in UNIT_PROPERTIES.items():
+            value = values.get(prop) or None
+            unit[key] = int(value) if key in _NUMBERS and value is not None and value.isdigit() else value
+        result[name] = unit
+    return result
+
+
+def cgroups(unified: str | None, table: str | None) -> tuple[int | None, bool | None]:
+    """Version and presence of the memory controller, from cgroup.controllers and /proc/cgroups (None: not there)."""
+    if unified is not None:
+        return 2, "memory" in unified.split()
+    if table is None:
+        return None, None
+    rows = (line.split() for line in table.splitlines() if not line.startswith("#"))
+    enabled = {row[0]: row[3] == "1" for row in rows if len(row) == 4}
+    return 1, enabled.get("memory", False)
+
+
+def http_body(answer: bytes) -> bytes | None:
+    """The body of an HTTP/1.0 answer with status 200, otherwise None."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body if re.match(rb"HTTP/1\.[01] 200\b", head) else None
+
+
+def agent_version(text: str) -> str | None:
+    """The number in what the ECS agent calls its version: Amazon ECS Agent - v1.105.1 (*8dfceca6)."""
+    found = re.search(r"\bv(\d[\w.+-]*)", text)
+    return found.group(1) if found else None
+
+
+def error_lines(log: str, count: int = 10) -> list[str]:
+    lines = [line for line in log.splitlines() if re.search(r"level=(error|critical)\b|\[(ERROR|CRITICAL)\]", line)]
+    return [line[:1000] for line in lines[-count:]]
+
+
+def snap_version(text: str) -> str | None:
+    found = re.search(r"^version:\s*['\"]?([^'\"\s]+)", text, re.MULTILINE)
+    return found.group(1) if found else None

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""IAM calls beside those that amazon.aws has: one function per call. Private to this collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.iam import AnsibleIAMError
+from ansible_collections.amazon.aws.plugins.module_utils.iam import IAMErrorHandler
+from ansible_collections.amazon.aws.plugins.module_utils.waiter import custom_waiter_config
+
+from ._retries import retry_idempotent
+
+Client = Any
+Role = dict[str, Any]
+
+
+class IamError(AnsibleIAMError):
+    service = "iam"
+
+
+class IamErrorHandler(IAMErrorHandler):
+    _CUSTOM_EXCEPTION = IamError
+
+
+@IamErrorHandler.list_error_handler("read the role")
+@retry_idempotent
+def get_role(client: Client, name: str) -> Role | None:
+    role: Role = client.get_role(RoleName=name)["Role"]
+    return role
+
+
+@IamErrorHandler.list_error_handler("list the policies attached to the role", [])
+@retry_idempotent
+def list_attached_policies(client: Client, name: str) -> list[dict[str, str]]:
+    pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+    policies: list[dict[str, str]] = pages.build_full_result()["AttachedPolicies"]
+    return policies
+
+
+@IamErrorHandler.list_error_handler("list the inline policies of the role", [])
+@retry_idempotent
+def list_inline_policies(client: Client, name: str) -> list[str]:
+    pages = client.get_paginator("list_role_policies").paginate(RoleName=name)
+    names: list[str] = pages.build_full_result()["PolicyNames"]
+    return names
+
+
+@IamErrorHandler.list_error_handler("list the instance profiles of the role", [])
+@retry_idempotent
+def list_instance_profiles(client: Client, name: str) -> list[str]:
+    pages = client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=name)
+    return [p["InstanceProfileName"] for p in pages.build_full_result()["InstanceProfiles"]]
+
+
+@IamErrorHandler.common_error_handler("list the managed policies of the account")
+@retry_idempotent
+def list_policies(client: Client) -> list[dict[str, Any]]:
+    # AWS has far more than a thousand of its own, and would answer in pages of a hundred.
+    pages = client.get_paginator("list_policies").paginate(PaginationConfig={"PageSize": 1000})
+    policies: list[dict[str, Any]] = pages.build_full_result()["Policies"]
+    return policies
+
+
+@IamErrorHandler.common_error_handler("create the role")
+@retry_idempotent
+def create_role(client: Client, **params: Any) -> Role:
+    role: Role = client.create_role(**params)["Role"]
+    return role
+
+
+@IamErrorHandler.common_error_handler("wait for the role to be seen by IAM")
+def wait_for_role(client: Client, name: str, timeout: int) -> None:
+    client.get_waiter("role_exists").wait(RoleName=name, WaiterConfig=custom_waiter_config(timeout))
+
+
+@IamErrorHandler.common_error_handler("write the trust policy of the role")
+@retry_idempotent
+def update_trust(client: Client, name: str, document: str) -> None:
+    client.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+
+
+@IamErrorHandler.common_error_handler("change the role")
+@retry_idempotent
+def update_role(client: Client, name: str, **params: Any) -> None:
+    client.update_role(RoleName=name, **params)
+
+
+@IamErrorHandler.common_error_handler("set the permissions boundary of the role")
+@retry_idempotent
+def put_boundary(client: Client, name: str, arn: str) -> None:
+    client.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=arn)
+
+
+@IamErrorHandler.deletion_error_handler("remove the permissions boundary of the role")
+@retry_idempotent
+def delete_boundary(client: Client, name: str) -> None:
+    client.delete_role_permissions_boundary(RoleName=name)
+
+
+@IamErrorHandler.common_error_handler("attach a policy to the role")
+@retry_idempotent
+def attach_policy(client: Client, name: str, arn: str) -> None:
+    client.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+@IamErrorHandler.deletion_error_handler("detach a policy from the role")
+@retry_idempotent
+def detach_policy(client: Client, name: str, arn: str) -> None:
+    client.detach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+@IamErrorHandler.common_error_handler("tag the role")
+@retry_idempotent
+def tag_role(client: Client, name: str, tags: list[dict[str, str]]) -> None:
+    client.tag_role(RoleName=name, Tags=tags)
+
+
+@IamErrorHandler.common_error_handler("remove tags from the role")
+@retry_idempotent
+def untag_role(client: Client, name: str, keys: list[str]) -> None:
+    client.untag_role(RoleName=name, TagKeys=keys)
+
+
+@IamErrorHandler.deletion_error_handler("take the role out of an instance profile")
+@retry_idempotent
+def remove_from_instance_profile(client: Client, name: str, profile: str) -> None:
+    client.remove_role_from_instance_profile(RoleName=name, InstanceProfileName=profile)
+
+
+@IamErrorHandler.deletion_error_handler("delete an inline policy of the role")
+@retry_idempotent
+def delete_inline_policy(client: Client, name: str, policy: str) -> None:
+    client.delete_role_policy(RoleName=name, PolicyName=policy)
+
+
+@IamErrorHandler.deletion_error_handler("delete the role")
+@retry_idempotent
+def delete_role(client: Client, name: str) -> None:
+    client.delete_role(RoleName=name)

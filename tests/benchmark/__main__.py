@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""make bench: ours beside its peer, alternating in one run against one emulator, printed as ratios.
+
+    python tests/benchmark [role] [fleet]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import boto3
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+OPERATOR = ("AKIAOPERATOR00000000", "operator-secret-for-tests-only-0000000000")
+REGION = "us-east-1"
+ROUNDS = 3
+SERVERS = int(os.environ.get("BENCH_SERVERS", "100"))
+POLICIES = ["AmazonSSMManagedInstanceCore", "AmazonEC2ContainerServiceforEC2Role"]
+ARNS = [f"arn:aws:iam::aws:policy/{path}" for path in (POLICIES[0], f"service-role/{POLICIES[1]}")]
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+class Emulator:
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        ready = directory / "ready"
+        self.process = subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "tests" / "emulator"), "--http-port", str(port), "--https-port", "0",
+             "--ready-file", str(ready)],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not ready.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the emulator did not start")
+            time.sleep(0.1)
+
+    def control(self, method: str, path: str, body: object = None) -> object:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def calls(self) -> list[str]:
+        answer = self.control("GET", "calls")
+        calls = answer["calls"] if isinstance(answer, dict) else answer
+        self.control("DELETE", "calls")
+        return [call["operation"].split(":")[-1] for call in calls]
+
+    def client(self, service: str):  # noqa: ANN201 - boto3 makes its classes at run time
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url, aws_access_key_id=OPERATOR[0],
+                            aws_secret_access_key=OPERATOR[1])  # fmt: skip
+
+
+def playbook(directory: Path, name: str, tasks: object, **play: object) -> Path:
+    path = directory / f"{name}.yml"
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, **play, **tasks}]))
+    return path
+
+
+def ansible(aws: Emulator, *arguments: str) -> float:
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": OPERATOR[0],
+        "AWS_SECRET_ACCESS_KEY": OPERATOR[1],
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_DEFAULT_REGION": REGION,
+        "ANSIBLE_FORKS": "20",
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    }
+    start = time.monotonic()
+    done = subprocess.run(["ansible-playbook", *arguments], env=environment, capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def row(*cells: object) -> None:
+    widths = (22, 30, 12, 12, 8)
+    print("  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip(), flush=True)
+
+
+def bench_role(directory: Path) -> None:
+    """ecs_anywhere_role and amazon.aws.iam_role make, keep, repair and delete the same role."""
+    aws = Emulator(directory)
+    iam = aws.client("iam")
+    ours = {"hybrid.ecs_anywhere.ecs_anywhere_role": {"name": "bench"}}
+    peer = {
+        "amazon.aws.iam_role": {
+            "name": "bench",
+            "assume_role_policy_document": TRUST,
+            "managed_policies": ARNS,
+            "create_instance_profile": False,
+        }
+    }
+    gone = {
+        "ours": {"hybrid.ecs_anywhere.ecs_anywhere_role": {"name": "bench", "state": "absent"}},
+        "amazon.aws.iam_role": {"amazon.aws.iam_role": {"name": "bench", "state": "absent"}},
+    }
+    sides = {"ours": ours, "amazon.aws.iam_role": peer}
+    local = {"connection": "local", "vars": {"ansible_python_interpreter": sys.executable}}
+    keep = {n: playbook(directory, f"keep-{n}", {"tasks": [t]}, **local) for n, t in sides.items()}
+    remove = {n: playbook(directory, f"remove-{n}", {"tasks": [t]}, **local) for n, t in gone.items()}
+    steps = (
+        ("create", keep, ()),
+        ("no change", keep, ()),
+        ("no change, check mode", keep, ("--check",)),
+        ("repair of one policy", keep, ()),
+        ("delete", remove, ()),
+    )
+    seconds: dict[tuple[str, str], list[float]] = {}
+    calls: dict[tuple[str, str], list[str]] = {}
+    for _ in range(ROUNDS):
+        for side in sides:
+            for step, books, options in steps:
+                if step.startswith("repair"):
+                    iam.detach_role_policy(RoleName="bench", PolicyArn=ARNS[0])
+                aws.calls()
+                took = ansible(aws, "-i", "localhost,", str(books[side]), *options)
+                seconds.setdefault((step, side), []).append(took)
+                calls[step, side] = aws.calls()
+    aws.process.send_signal(signal.SIGTERM)
+    print("\nThe node role (AWS calls and seconds of a whole ansible-playbook, median of", ROUNDS, "rounds)")
+    row("", "", "ours", "iam_role", "ratio")
+    for step, _, _ in steps:
+        a, b = (len(calls[step, side]) for side in sides)
+        row(step, "AWS calls", a, b, f"{a / b:.2f}")
+        a, b = (statistics.median(seconds[step, side]) for side in sides)
+        row("", "seconds", f"{a:.2f}", f"{b:.2f}", f"{a / b:.2f}")
+    for side in sides:
+        print(f"no change, {side}: {', '.join(calls['no change', side])}")
+
+
+def bench_fleet(directory: Path) -> None:
+    """The role over servers that are right, beside a play with a single ping over the same servers."""
+    aws = Emulator(directory)
+    aws.client("ecs").create_cluster(clusterName="edge")
+    iam = aws.client("iam")
+    iam.create_role(RoleName="ecsAnywhereRole", AssumeRolePolicyDocument=json.dumps(TRUST))
+    for arn in ARNS:
+        iam.attach_role_policy(RoleName="ecsAnywhereRole", PolicyArn=arn)
+    aws.control("POST", "seed", {"cluster": "edge", "region": REGION, "count": SERVERS, "iam_role": "ecsAnywhereRole"})
+    ecs = aws.client("ecs")
+    arns = ecs.get_paginator("list_container_instances").paginate(cluster="edge").build_full_result()
+    instances = [
+        instance
+        for start in range(0, SERVERS, 100)
+        for instance in ecs.describe_container_instances(
+            cluster="edge", containerInstances=arns["containerInstanceArns"][start : start + 100]
+        )["containerInstances"]
+    ]
+    hosts: dict[str, dict[str, str]] = {}
+    servers = []
+    print(f"simulating {len(instances)} registered servers")
+    for number, instance in enumerate(instances):
+        name = f"server{number:04}"
+        spec = directory / f"{name}.json"
+        spec.write_text(
+            json.dumps(
+                {
+                    "managed_instance_id": instance["ec2InstanceId"],
+                    "container_instance_arn": instance["containerInstanceArn"],
+                    "cluster": "edge",
+                    "region": REGION,
+                }
+            )
+        )
+        server = subprocess.Popen(
+            ["unshare", "--mount", "--net", "/usr/bin/python3", str(HERE / "simulated_server.py"), str(spec)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        servers.append(server)
+        if server.stdout is None or server.stdout.readline() != b"ready\n":
+            sys.exit(f"{name} did not start")
+        python = directory / f"{name}.python"
+        entering = f"nsenter --mount=/proc/{server.pid}/ns/mnt --net=/proc/{server.pid}/ns/net"
+        python.write_text(f'#!/bin/sh\nexec {entering} -- /usr/bin/python3 "$@"\n')
+        python.chmod(0o755)
+        hosts[name] = {"ansible_python_interpreter": str(python), "ansible_connection": "local"}
+    inventory = directory / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+    role = {"role": "hybrid.ecs_anywhere.ecs_anywhere"}
+    variables = {"ecs_anywhere_region": REGION, "ecs_anywhere_cluster": "edge"}
+    ours = playbook(directory, "fleet", {"roles": [role]}, vars=variables)
+    ping = playbook(directory, "ping", {"tasks": [{"ansible.builtin.ping": {}}]})
+    times: dict[Path, list[float]] = {ours: [], ping: []}
+    made: list[str] = []
+    try:
+        for book in (ours, ping):  # once for the caches
+            ansible(aws, "-i", str(inventory), str(book))
+        for _ in range(ROUNDS):
+            for book in (ours, ping):
+                aws.calls()
+                times[book].append(ansible(aws, "-i", str(inventory), str(book)))
+                if book == ours:
+                    made = aws.calls()
+    finally:
+        for server in servers:
+            if server.stdin:
+                server.stdin.close()
+        for server in servers:
+            server.wait(timeout=10)
+        aws.process.send_signal(signal.SIGTERM)
+    a, b = statistics.median(times[ours]), statistics.median(times[ping])
+    print(f"\nA fleet of {len(instances)} servers that are right (seconds, median of {ROUNDS} rounds, 20 forks)")
+    row("", "", "the role", "one ping", "ratio")
+    row("steady state", "seconds", f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}")
+    row("", "AWS calls", len(made), 0)
+    print("AWS calls: " + ", ".join(f"{n} x {name}" for name, n in sorted(Counter(made).items())))
+
+
+def main() -> None:
+    parts = {"role": bench_role, "fleet": bench_fleet}
+    for name in sys.argv[1:] or parts:
+        with tempfile.TemporaryDirectory(prefix="ecs-anywhere-bench-") as directory:
+            parts[name](Path(directory))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tasks with launch type EXTERNAL: placed, pushed to the agent over ACS, moved on by what the agent reports."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.models import TaskDefinition
+
+from .ecs_instances import ExternalInstance
+from .ecs_instances import ExternalTask
+from .ecs_instances import new_id
+from .errors import ApiError
+from .runtime import runtime
+
+ORDER = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
+ORDERS_TO_AGENT = ("cpu", "memory", "links", "essential", "entryPoint", "command", "dependsOn", "startTimeout")
+
+
+def _host_config(container: dict[str, Any], network_mode: str) -> str:
+    config: dict[str, Any] = {"NetworkMode": network_mode, "CapAdd": [], "CapDrop": []}
+    if log := container.get("logConfiguration"):
+        config["LogConfig"] = {"Type": log.get("logDriver"), "Config": log.get("options") or {}}
+    return json.dumps(config)
+
+
+def agent_container(container: dict[str, Any], network_mode: str) -> dict[str, Any]:
+    """A container definition in the agent's words."""
+    ports = [
+        {
+            "containerPort": p.get("containerPort"),
+            "hostPort": p.get("hostPort", 0),
+            "protocol": p.get("protocol", "tcp"),
+        }
+        for p in container.get("portMappings") or []
+    ]
+    return {
+        "name": container["name"],
+        "image": container["image"],
+        "environment": {e["name"]: e.get("value", "") for e in container.get("environment") or []},
+        "portMappings": ports,
+        "mountPoints": container.get("mountPoints") or [],
+        "volumesFrom": container.get("volumesFrom") or [],
+        "overrides": "{}",
+        "dockerConfig": {"config": "{}", "hostConfig": _host_config(container, network_mode), "version": "1.18"},
+        **{k: container[k] for k in ORDERS_TO_AGENT if container.get(k) is not None},
+        "memory": container.get("memory") or container.get("memoryReservation") or 0,
+    }
+
+
+class TaskBackend(EC2ContainerServiceBackend):
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.instances: dict[str, ExternalInstance] = {}
+        self.external_tasks: dict[str, ExternalTask] = {}
+        self.sequence = 0
+
+    def live_tasks(self, cluster_name: str) -> list[ExternalTask]:
+        return [t for t in self.external_tasks.values() if t.live and t.cluster_arn.endswith(f"/{cluster_name}")]
+
+    def tasks_on(self, instance_arn: str) -> list[ExternalTask]:
+        return [t for t in self.external_tasks.values() if t.live and t.instance_arn == instance_arn]
+
+    def _definition(self, given: str) -> TaskDefinition:
+        definition = self.describe_task_definition(given)
+        if definition.status != "ACTIVE":
+            raise ApiError("ClientException", "TaskDefinition is inactive")
+        return definition
+
+    def fits(self, instance: ExternalInstance, definition: TaskDefinition) -> str:
+        """Empty when the task can be placed, else ECS's reason."""
+        if instance.status != "ACTIVE":
+            return "INACTIVE" if instance.status == "INACTIVE" else "DRAINING"
+        if not instance.connected:
+            return "AGENT"
+        probe = ExternalTask("", "", "", "", 0, "", [], instance.registered, definition=self._facts(definition))
+        tasks = self.tasks_on(instance.arn)
+        for name in ("CPU", "MEMORY"):
+            if instance.free(name, tasks) < probe.needs(name):
+                return f"RESOURCE:{name}"
+        return ""
+
+    @staticmethod
+    def _facts(definition: TaskDefinition) -> dict[str, Any]:
+        return {
+            "cpu": definition.cpu,
+            "memory": definition.memory,
+            "networkMode": definition.network_mode or "bridge",
+            "containerDefinitions": definition.container_definitions,
+            "volumes": definition.volumes,
+        }
+
+    def place_task(
+        self, instance: ExternalInstance, definition: TaskDefinition, params: dict[str, Any]
+    ) -> ExternalTask:
+        cluster = self.clusters[instance.cluster_name]
+        base = f"arn:{self.partition}:ecs:{self.region_name}:{self.account_id}"
+        arn = f"{base}:task/{cluster.name}/{new_id()}"
+        containers = [
+            {
+                "containerArn": f"{base}:container/{cluster.name}/{arn.rsplit('/', 1)[-1]}/{uuid.uuid4()}",
+                "taskArn": arn,
+                "name": c["name"],
+                "image": c["image"],
+                "lastStatus": "PENDING",
+                "networkInterfaces": [],
+                "cpu": str(c.get("cpu", 0)),
+            }
+            for c in definition.container_definitions
+        ]
+        task = ExternalTask(
+            arn=arn,
+            cluster_arn=cluster.arn,
+            definition_arn=definition.arn,
+            family=definition.family,
+            revision=definition.revision,
+            instance_arn=instance.arn,
+            containers=containers,
+            created=runtime.clock.now(),
+            definition=self._facts(definition),
+            group=params.get("group") or f"family:{definition.family}",
+            started_by=params.get("startedBy"),
+            overrides=params.get("overrides") or {},
+            tags=list(params.get("tags") or []),
+        )
+        self.external_tasks[arn] = task
+        self.push_task(task)
+        return task
+
+    def _payload(self, task: ExternalTask) -> dict[str, Any]:
+        facts = task.definition
+        overrides = {o.get("name"): o for o in task.overrides.get("containerOverrides", [])}
+        containers = []
+        for definition in facts["containerDefinitions"]:
+            container = agent_container(definition, facts["networkMode"])
+            override = overrides.get(definition["name"], {})
+            if override.get("command"):
+                container["command"] = override["command"]
+            container["environment"].update({e["name"]: e["value"] for e in override.get("environment", [])})
+            containers.append(container)
+        return {
+            "arn": task.arn,
+            "family": task.family,
+            "version": str(task.revision),
+            "desiredStatus": task.desired_status,
+            "taskDefinitionAccountId": self.account_id,
+            "launchType": "EXTERNAL",
+            "overrides": "{}",
+            "networkMode": facts["networkMode"],
+            "containers": containers,
+            "volumes": [
+                {"name": v.get("name"), "type": "host", "host": v.get("host") or {}} for v in facts.get("volumes") or []
+            ],
+        }
+
+    def push_task(self, task: ExternalTask) -> None:
+        """Sent when the agent is connected; otherwise when it comes back."""
+        self.sequence += 1
+        task.message_id = str(uuid.uuid4())
+        task.acknowledged = False
+        message = {
+            "messageId": task.message_id,
+            "clusterArn": task.cluster_arn,
+            "containerInstanceArn": task.instance_arn,
+            "generatedAt": int(runtime.clock.time() * 1000),
+            "seqNum": self.sequence,
+            "tasks": [self._payload(task)],
+        }
+        runtime.hub.push(task.instance_arn, "PayloadMessage", message)
+
+    def push_pending(self, instance_arn: str) -> None:
+        for task in self.tasks_on(instance_arn):
+            if not task.acknowledged:
+                self.push_task(task)
+
+    def acknowledge(self, instance_arn: str, message_id: str) -> None:
+        for task in self.tasks_on(instance_arn):
+            if message_id and task.message_id == message_id:
+                task.acknowledged = True
+
+    def find_task(self, given: str) -> ExternalTask | None:
+        if given in self.external_tasks:
+            return self.external_tasks[given]
+        short = given.rsplit("/", 1)[-1]
+        return next((t for t in self.external_tasks.values() if t.arn.endswith(f"/{short}")), None)
+
+    def stop_external(self, task: ExternalTask, reason: str | None) -> ExternalTask:
+        if task.live and task.desired_status != "STOPPED":
+            task.desired_status = "STOPPED"
+            task.reason, task.stop_code = reason or "Task stopped by user", "UserInitiated"
+            task.stopping = runtime.clock.now()
+            self.push_task(task)
+        return task
+
+    def task_ended(self, task: ExternalTask, code: str, reason: str) -> None:
+        task.last_status = task.desired_status = "STOPPED"
+        task.stopped = runtime.clock.now()
+        task.stop_code = task.stop_code or code
+        task.reason = task.reason or reason
+        for container in task.containers:
+            container["lastStatus"] = "STOPPED"
+
+    def container_change(self, task: ExternalTask, change: dict[str, Any]) -> None:
+        name = change.get("containerName")
+        for container in task.containers:
+            if container["name"] != name:
+                continue
+            container["lastStatus"] = change.get("status") or container["lastStatus"]
+            for key in ("runtimeId", "exitCode", "reason", "networkBindings", "imageDigest"):
+                if change.get(key) is not None:
+                    container[key] = change[key]
+
+    def task_change(self, task: ExternalTask, params: dict[str, Any]) -> None:
+        """Status never goes back: reports may come late."""
+        for change in params.get("containers") or []:
+            self.container_change(task, change)
+        status = params.get("status") or task.last_status
+        if status not in ORDER or ORDER.index(status) < ORDER.index(task.last_status):
+            return
+        task.version += 1
+        task.last_status = status
+        if status == "RUNNING":
+            task.started = task.started or runtime.clock.now()
+            for container in task.containers:
+                if container["lastStatus"] == "PENDING":
+                    container["lastStatus"] = "RUNNING"
+        if status == "STOPPED":
+            self.task_ended(
+                task, "EssentialContainerExited", params.get("reason") or "Essential container in task exited"
+            )

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Runs of the register playbook on real servers, and what AWS and the servers say afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from argparse import Namespace
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec
+from importlib.util import spec_from_loader
+from pathlib import Path
+
+import boto3
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PLAYBOOK = "hybrid.ecs_anywhere.register"
+
+
+def _load_testbed():
+    loader = SourceFileLoader("testbed", str(CHECKOUT / "tests" / "hosts" / "testbed"))
+    module = module_from_spec(spec_from_loader("testbed", loader))
+    loader.exec_module(module)
+    return module
+
+
+testbed = _load_testbed()
+
+
+class Emulator:
+    url = f"http://{testbed.EMULATOR_ADDRESS}"
+
+    def control(self, method: str, path: str, body: dict | None = None):
+        request = urllib.request.Request(
+            f"{self.url}/_emulator/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def calls(self, **query: str) -> list[dict]:
+        answer = self.control("GET", "calls?" + "&".join(f"{k}={v}" for k, v in query.items()))
+        return answer["calls"] if isinstance(answer, dict) else answer
+
+    def operations(self, *, writes: bool = False) -> list[str]:
+        """The operator's calls, by name; with *writes* only those that could change something."""
+        names = [
+            c["operation"]
+            for c in self.calls()
+            if "/operator" in str(c["principal"]) or ":user/" in str(c["principal"])
+        ]
+        reads = ("Describe", "List", "Get")
+        return [n for n in names if not (writes and n.split(":")[-1].startswith(reads))]
+
+    def forget_calls(self) -> None:
+        self.control("DELETE", "calls")
+
+    def client(self, service: str, region: str = "us-east-1"):
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.url,
+            aws_access_key_id=testbed.OPERATOR[0],
+            aws_secret_access_key=testbed.OPERATOR[1],
+        )
+
+    def nodes(self) -> list[dict]:
+        pages = self.client("ssm").get_paginator("describe_instance_information").paginate()
+        return [node for page in pages for node in page["InstanceInformationList"]]
+
+    def container_instances(self, cluster: str = "edge") -> list[dict]:
+        ecs = self.client("ecs")
+        arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
+        if not arns:
+            return []
+        return ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
+
+    def activations(self) -> list[dict]:
+        return self.client("ssm").describe_activations()["ActivationList"]
+
+
+class Run:
+    """One ansible-playbook, ended."""
+
+    def __init__(self, returncode: int, output: str) -> None:
+        self.returncode = returncode
+        self.output = output
+        # a message may be folded by the callback: compare it without white space at line ends
+        self.text = " ".join(output.split())
+
+    def recap(self, host: str) -> dict[str, int]:
+        line = next(line for line in self.output.splitlines() if line.startswith(f"{host} ") and "ok=" in line)
+        return {k: int(v) for k, v in (word.split("=") for word in line.split(":", 1)[1].split())}
+
+
+class Bed:
+    def __init__(self) -> None:
+        self.aws = Emulator()
+        self.servers: list[str] = []
+
+    def add(self, *names: str, docker: bool = False) -> None:
+        ca = (testbed.BED / "aws" / "ca.pem").read_text()
+        for name in names:
+            testbed.start_server(name, "bookworm")
+        for name in names:
+            testbed.settle_server(name, ca)
+            if docker:
+                testbed.give_docker(name)
+        self.servers += names
+
+    def remove(self, *names: str) -> None:
+        testbed.podman("rm", "--force", "--time", "2", "--volumes", *(f"ecs-anywhere-{name}" for name in names))
+        self.servers = [name for name in self.servers if name not in names]
+
+    def on(self, name: str, script: str, check: bool = True) -> str:
+        return testbed.in_server(name, script, check=check)
+
+    def start(self, *hosts: str, options=(), variables=None, playbook=PLAYBOOK, environment=None) -> subprocess.Popen:
+        testbed.write_inventory(list(hosts), [])
+        command = [
+            str(CHECKOUT / "tests" / "hosts" / "testbed"), "run", "ansible-playbook", playbook, "-i",
+            str(testbed.BED / "inventory.json"), "-e", json.dumps(variables or {}), *options,
+        ]  # fmt: skip
+        return subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env={**os.environ, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def register(self, *hosts: str, timeout: int = 300, **how) -> Run:
+        process = self.start(*hosts, **how)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            pytest.fail(f"the run did not end in {timeout} seconds:\n{output}")
+        sys.stdout.write(output)
+        return Run(process.returncode, output)
+
+    def kill_when(self, process: subprocess.Popen, happened, timeout: int = 180) -> None:
+        """SIGKILL the play and all its workers at the moment *happened* first says so."""
+        deadline = time.monotonic() + timeout
+        while not happened():
+            assert process.poll() is None, f"the run ended before:\n{process.communicate()[0]}"
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def bed():
+    args = Namespace(server=[], docker=[], ssh=[], suite="bookworm", token_ttl=3600)
+    testbed.up(args)
+    bed = Bed()
+    bed.aws.client("ecs").create_cluster(clusterName="edge")
+    yield bed
+    if not os.environ.get("KEEP"):
+        testbed.down(args)
+
+
+@pytest.fixture
+def aws(bed):
+    bed.aws.control("DELETE", "faults")
+    bed.aws.forget_calls()
+    yield bed.aws
+    bed.aws.control("DELETE", "faults")

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run costs and what it leaves: AWS calls, task entries, secrets; and runs that were killed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import testbed
+
+
+def machine(bed, name):
+    """What AWS may know the server by, and the server itself."""
+    host = json.loads(bed.on(name, "cat /var/lib/amazon/ssm/Vault/Store/RegistrationKey"))
+    return host["instanceID"]
+
+
+@pytest.fixture
+def servers(bed):
+    added = []
+
+    def add(*names, **how):
+        bed.add(*names, **how)
+        added.extend(names)
+        return names
+
+    yield add
+    for instance in bed.aws.container_instances():
+        bed.aws.client("ecs").deregister_container_instance(
+            cluster="edge", containerInstance=instance["containerInstanceArn"], force=True
+        )
+    for node in bed.aws.nodes():
+        bed.aws.client("ssm").deregister_managed_instance(InstanceId=node["InstanceId"])
+    bed.remove(*added)
+
+
+def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers):
+    names = servers("a1", "a2", "a3")
+    first = bed.register(*names, options=["-vvv", "--diff"])
+    assert first.returncode == 0
+
+    assert len(aws.calls(operation="CreateActivation")) == 1
+    assert len(aws.calls(operation="DeleteActivation")) == 1
+    assert aws.activations() == []
+    assert sorted(node["PingStatus"] for node in aws.nodes()) == ["Online"] * 3
+    instances = aws.container_instances()
+    assert [(i["status"], i["agentConnected"]) for i in instances] == [("ACTIVE", True)] * 3
+    assert sorted(i["ec2InstanceId"] for i in instances) == sorted(machine(bed, name) for name in names)
+
+    codes = [secret["code"] for secret in aws.control("GET", "activation-codes")]
+    assert len(codes) == 1 and len(codes[0]) >= 20
+    elsewhere = "--exclude-dir=proc --exclude-dir=sys --exclude-dir=dev"
+    for secret in (codes[0], *testbed.OPERATOR):
+        assert secret not in first.output
+        for name in names:
+            found = bed.on(
+                name, f"grep -rlF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -e '{secret}' / || :"
+            )
+            assert found == "", f"{secret} is in a file of {name}"
+
+    aws.forget_calls()
+    second = bed.register(*names, environment={"ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks"})
+    assert second.returncode == 0
+    assert aws.operations(writes=True) == []
+    # however many servers: the cluster, one page of each kind, the role and its policies
+    assert len(aws.operations()) <= 7
+    for name in names:
+        recap = second.recap(name)
+        assert recap["changed"] == recap["failed"] == recap["unreachable"] == 0
+
+
+def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, tmp_path):
+    names = servers("c1", "c2")
+    assert bed.register(*names).returncode == 0
+    counter = tmp_path / "callback"
+    counter.mkdir()
+    log = tmp_path / "entries.jsonl"
+    (counter / "entries.py").write_text(
+        "import json\n"
+        "from ansible.plugins.callback import CallbackBase\n"
+        "DOCUMENTATION = 'name: entries\\ntype: notification\\nshort_description: x\\ndescription: x\\n'\n"
+        "class CallbackModule(CallbackBase):\n"
+        "    CALLBACK_NAME = 'entries'\n"
+        "    def note(self, result):\n"
+        f"        with open({str(log)!r}, 'a') as f:\n"
+        "            f.write(json.dumps([result._host.name, result._task.name, result._task.action,\n"
+        "                                 bool(result._task.run_once)]) + '\\n')\n"
+        "    v2_runner_on_ok = v2_runner_on_skipped = note\n"
+        "    def v2_runner_on_failed(self, result, ignore_errors=False): self.note(result)\n"
+    )
+    result = bed.register(
+        *names,
+        environment={"ANSIBLE_CALLBACK_PLUGINS": str(counter), "ANSIBLE_CALLBACKS_ENABLED": "entries"},
+    )
+    assert result.returncode == 0
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    for name in names:
+        own = [entry for entry in entries if entry[0] == name and not entry[3]]
+        assert len(own) <= 4, own
+        assert [e for e in own if e[2].endswith("ecs_anywhere_host_info")] == own[-1:], own
+    # what runs once for the batch does not grow with it
+    assert len([entry for entry in entries if entry[3]]) <= 5
+
+
+def test_check_mode_tells_the_plan_and_changes_nothing(bed, aws, servers):
+    (name,) = servers("k1")
+    bed.on(name, "touch /stamp")
+    result = bed.register(name, options=["--check", "--diff"])
+    assert result.returncode == 0
+    for reason in (
+        "Docker is not installed",
+        "the SSM agent is not installed",
+        "it is not registered with Systems Manager",
+    ):
+        assert reason in result.text
+    assert "+ECS_CLUSTER=edge" in result.text
+    assert aws.operations(writes=True) == []
+    assert bed.on(name, "command -v amazon-ssm-agent dockerd || :") == ""
+    assert bed.on(name, "ls /etc/ecs 2>/dev/null || :") == ""
+    assert result.recap(name)["changed"] > 0
+
+
+@pytest.mark.parametrize(
+    "moment, happened",
+    [
+        ("while packages are installed", "pgrep -x dpkg || pgrep -x apt-get"),
+        ("while the SSM agent registers", "pgrep -f 'amazon-ssm-agent -register'"),
+    ],
+)
+def test_a_killed_run_is_finished_by_the_next(bed, aws, servers, moment, happened):
+    (name,) = servers("killed")
+    process = bed.start(name)
+    bed.kill_when(process, lambda: bed.on(name, f"{happened} >/dev/null && echo yes || :") == "yes")
+    before = bed.on(name, "cat /var/lib/amazon/ssm/Vault/Store/RegistrationKey 2>/dev/null || :")
+
+    result = bed.register(name)
+    assert result.returncode == 0, moment
+    nodes = aws.control("GET", "managed-nodes")
+    assert len(nodes) == 1, f"killed {moment}: {nodes}"
+    assert [(i["status"], i["agentConnected"]) for i in aws.container_instances()] == [("ACTIVE", True)]
+    assert machine(bed, name) == nodes[0]["instance_id"]
+    if before:
+        kept = json.loads(before)["instanceID"]
+        assert kept in ("", machine(bed, name))
+    assert bed.register(name).recap(name)["changed"] == 0
+
+
+def test_settings_of_the_install_script_are_collapsed_and_the_users_kept(bed, aws, servers):
+    (name,) = servers("script")
+    bed.on(
+        name,
+        "mkdir -p /etc/ecs /var/lib/ecs\n"
+        "printf 'ECS_CLUSTER=edge\\n# mine\\nECS_LOGLEVEL=debug\\nECS_CLUSTER=edge\\n' > /etc/ecs/ecs.config\n"
+        "printf 'AWS_DEFAULT_REGION=us-east-1\\nECS_EXTERNAL=true\\nECS_EXTERNAL=true\\n' > /var/lib/ecs/ecs.config",
+    )
+    assert bed.register(name).returncode == 0
+    assert sorted(bed.on(name, "cat /etc/ecs/ecs.config").splitlines()) == ["ECS_CLUSTER=edge", "ECS_LOGLEVEL=debug"]
+    assert bed.on(name, "cat /var/lib/ecs/ecs.config") == "AWS_DEFAULT_REGION=us-east-1\nECS_EXTERNAL=true"
+    assert "# mine" in bed.on(name, "cat /etc/ecs/ecs.config.before-ecs_anywhere")
+
+
+def test_an_activation_is_deleted_when_every_server_fails(bed, aws, servers):
+    (name,) = servers("failing")
+    aws.control(
+        "POST", "faults", {"operation": "ssm:RegisterManagedInstance", "code": "InvalidActivation", "status": 400}
+    )
+    result = bed.register(name)
+    assert result.recap(name)["failed"] == 1
+    assert "InvalidActivation" in result.text
+    assert len(aws.calls(operation="CreateActivation")) == 1
+    assert aws.activations() == []
+    # nothing was lost: the next run, with AWS well again, registers it
+    aws.control("DELETE", "faults")
+    assert bed.register(name).returncode == 0
+    assert len(aws.nodes()) == 1

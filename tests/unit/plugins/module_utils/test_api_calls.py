@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The API functions against botocore's own models: parameters, pages, retries, what counts as missing."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+from botocore.exceptions import ConnectionClosedError
+from botocore.stub import Stubber
+
+ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def api(monkeypatch):
+    """api("iam") -> (client, Stubber); all that was stubbed must have been called."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    stubbers = []
+
+    def _api(service):
+        client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+        stubbers.append(Stubber(client))
+        stubbers[-1].activate()
+        return client, stubbers[-1]
+
+    yield _api
+    for stubber in stubbers:
+        stubber.assert_no_pending_responses()
+
+
+WRITES = [
+    ("iam", lambda c: _iam.update_trust(c, "r", "{}"), "update_assume_role_policy", {"RoleName": "r", "PolicyDocument": "{}"}),
+    ("iam", lambda c: _iam.update_role(c, "r", Description="d"), "update_role", {"RoleName": "r", "Description": "d"}),
+    (
+        "iam",
+        lambda c: _iam.put_boundary(c, "r", "a" * 20),
+        "put_role_permissions_boundary",
+        {"RoleName": "r", "PermissionsBoundary": "a" * 20},
+    ),
+    ("iam", lambda c: _iam.delete_boundary(c, "r"), "delete_role_permissions_boundary", {"RoleName": "r"}),
+    ("iam", lambda c: _iam.attach_policy(c, "r", "a" * 20), "attach_role_policy", {"RoleName": "r", "PolicyArn": "a" * 20}),
+    ("iam", lambda c: _iam.detach_policy(c, "r", "a" * 20), "detach_role_policy", {"RoleName": "r", "PolicyArn": "a" * 20}),
+    (
+        "iam",
+        lambda c: _iam.tag_role(c, "r", [{"Key": "k", "Value": "v"}]),
+        "tag_role",
+        {"RoleName": "r", "Tags": [{"Key": "k", "Value": "v"}]},
+    ),
+    ("iam", lambda c: _iam.untag_role(c, "r", ["k"]), "untag_role", {"RoleName": "r", "TagKeys": ["k"]}),
+    (
+        "iam",
+        lambda c: _iam.remove_from_instance_profile(c, "r", "p"),
+        "remove_role_from_instance_profile",
+        {"RoleName": "r", "InstanceProfileName": "p"},
+    ),
+    ("iam", lambda c: _iam.delete_inline_policy(c, "r", "p"), "delete_role_policy", {"RoleName": "r", "PolicyName": "p"}),
+    ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", {"RoleName": "r"}),
+    ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", {"ActivationId": ID}),
+    ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", {"Name": "/p"}),
+]
+
+
+@pytest.mark.parametrize(("service", "call", "operation", "params"), WRITES, ids=[w[2] for w in WRITES])
+@pytest.mark.parametrize("code", ["Throttling", "ThrottlingException", "InternalFailure"])
+def test_writes_that_may_be_repeated_send_what_aws_wants_and_are(api, service, call, operation, params, code):
+    client, stubber = api(service)
+    stubber.add_client_error(operation, code)
+    stubber.add_response(operation, {}, params)
+    call(client)
+
+
+DELETIONS = [
+    ("iam", lambda c: _iam.delete_boundary(c, "r"), "delete_role_permissions_boundary", "NoSuchEntity"),
+    ("iam", lambda c: _iam.detach_policy(c, "r", "a" * 20), "detach_role_policy", "NoSuchEntity"),
+    ("iam", lambda c: _iam.remove_from_instance_profile(c, "r", "p"), "remove_role_from_instance_profile", "NoSuchEntity"),
+    ("iam", lambda c: _iam.delete_inline_policy(c, "r", "p"), "delete_role_policy", "NoSuchEntity"),
+    ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", "NoSuchEntity"),
+    ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", "InvalidActivation"),
+    ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", "InvalidActivationId"),
+    ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", "ParameterNotFound"),
+]
+
+
+@pytest.mark.parametrize(("service", "call", "operation", "code"), DELETIONS)
+def test_deleting_what_is_gone_is_no_error(api, service, call, operation, code):
+    client, stubber = api(service)
+    stubber.add_client_error(operation, code)
+    assert call(client) is False
+
+
+def test_reading_what_is_missing(api):
+    iam, iam_stub = api("iam")
+    ssm, ssm_stub = api("ssm")
+    ecs, ecs_stub = api("ecs")
+    for operation in ("get_role", "list_attached_role_policies", "list_role_policies", "list_instance_profiles_for_role"):
+        iam_stub.add_client_error(operation, "NoSuchEntity")
+    assert _iam.get_role(iam, "r") is None
+    assert _iam.list_attached_policies(iam, "r") == []
+    assert _iam.list_inline_policies(iam, "r") == []
+    assert _iam.list_instance_profiles(iam, "r") == []
+    ssm_stub.add_client_error("get_parameter", "ParameterNotFound")
+    assert _ssm.get_parameter(ssm, "/p") is None
+    ecs_stub.add_client_error("describe_clusters", "ClusterNotFoundException")
+    assert _ecs.describe_cluster(ecs, "c") is None
+
+
+def test_attached_policies_of_all_pages(api):
+    client, stubber = api("iam")
+    page = [{"PolicyName": "a", "PolicyArn": "a" * 20}]
+    stubber.add_response(
+        "list_attached_role_policies", {"AttachedPolicies": page, "IsTruncated": True, "Marker": "m"}, {"RoleName": "r"}
+    )
+    stubber.add_response("list_attached_role_policies", {"AttachedPolicies": page}, {"RoleName": "r", "Marker": "m"})
+    assert len(_iam.list_attached_policies(client, "r")) == 2
+
+
+def test_policies_are_listed_by_the_thousand(api):
+    client, stubber = api("iam")
+    stubber.add_response("list_policies", {"Policies": [{"PolicyName": "a", "Arn": "a" * 20}]}, {"MaxItems": 1000})
+    assert [p["PolicyName"] for p in _iam.list_policies(client)] == ["a"]
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "Throttling", "TooManyUpdates"])
+def test_create_activation_is_repeated_when_throttled(api, code):
+    client, stubber = api("ssm")
+    stubber.add_client_error("create_activation", code)
+    stubber.add_response("create_activation", {"ActivationId": ID, "ActivationCode": "c" * 20}, {"IamRole": "r"})
+    assert _ssm.create_activation(client, IamRole="r") == {"ActivationId": ID, "ActivationCode": "c" * 20}
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "InternalFailure", "ServiceUnavailable", "ValidationException"])
+def test_create_activation_is_repeated_for_nothing_else(api, code):
+    client, stubber = api("ssm")
+    stubber.add_client_error("create_activation", code)
+    with pytest.raises(_ssm.SsmError):
+        _ssm.create_activation(client, IamRole="r")
+
+
+def test_reads_survive_a_broken_connection(api):
+    client, stubber = api("ssm")
+    real, broken = client.get_parameter, [ConnectionClosedError(endpoint_url="x")]
+
+    def once_broken(**params):
+        if broken:
+            raise broken.pop()
+        return real(**params)
+
+    client.get_parameter = once_broken
+    stubber.add_response("get_parameter", {"Parameter": {"Name": "/p", "Value": "v"}}, {"Name": "/p", "WithDecryption": True})
+    assert _ssm.get_parameter(client, "/p") == {"Name": "/p", "Value": "v"}
+
+
+def test_retries_end(api):
+    client, stubber = api("ssm")
+    for _ in range(8):
+        stubber.add_client_error("create_activation", "ThrottlingException")
+    with pytest.raises(_ssm.SsmError):
+        _ssm.create_activation(client, IamRole="r")

@@ -1,0 +1,464 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The plan as a table: a server that is right, and one difference at a time."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import ACTIVATION
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import FLEET
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import NODE_ROLE
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_groups
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import group_key
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
+
+MI = "mi-0123456789abcdef0"
+ARN = "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef"
+UNIT = {"load_state": "loaded", "active_state": "active", "sub_state": "running", "unit_file_state": "enabled"}
+
+WANTED = {
+    "region": "eu-west-1",
+    "cluster": "edge",
+    "profile": "",
+    "iam_role": "ecsAnywhereRole",
+    "manage_iam_role": True,
+    "activation_id": "",
+    "activation_lifetime": "1h",
+    "instance_name": "",
+    "tags": {},
+    "ssm_agent_version": "",
+    "ecs_agent_version": "",
+    "docker_source": "distro",
+    "ecs_config": {
+        "/etc/ecs/ecs.config": {"ECS_CLUSTER": "edge"},
+        "/var/lib/ecs/ecs.config": {"AWS_DEFAULT_REGION": "eu-west-1", "ECS_EXTERNAL": "true"},
+    },
+}
+
+RIGHT = {
+    "hostname": "edge1",
+    "architecture": "x86_64",
+    "package_architecture": "amd64",
+    "os": {
+        "id": "debian",
+        "version_id": "12",
+        "pretty_name": "Debian GNU/Linux 12 (bookworm)",
+        "family": "debian",
+    },
+    "systemd": True,
+    "effective_user_is_root": True,
+    "imds": {"reachable": False, "role": None},
+    "package_manager": {"name": "dpkg", "interrupted": False, "half_installed": []},
+    "docker": {
+        "installed": True,
+        "engine_version": "20.10.24",
+        "min_api_version": "1.12",
+        "podman_shim": False,
+        "unit": UNIT,
+    },
+    "ssm_agent": {
+        "installed": True,
+        "version": "3.3.4108.0-1",
+        "unit": UNIT,
+        "registration": {
+            "managed_instance_id": MI,
+            "region": "eu-west-1",
+            "stale": False,
+            "problem": None,
+            "interrupted": None,
+        },
+    },
+    "ecs_agent": {
+        "installed": True,
+        "version": "1.105.1-1",
+        "unit": UNIT,
+        "introspection": {"cluster": "edge", "container_instance_arn": ARN, "version": "1.105.1"},
+        "saved_state": True,
+        "log_tail": None,
+    },
+    "ecs_config": {
+        "/etc/ecs/ecs.config": {"exists": True, "canonical": True, "settings": {"ECS_CLUSTER": "edge", "MINE": "1"}},
+        "/var/lib/ecs/ecs.config": {
+            "exists": True,
+            "canonical": True,
+            "settings": {"AWS_DEFAULT_REGION": "eu-west-1", "ECS_EXTERNAL": "true"},
+        },
+    },
+}
+
+INSTANCE = {
+    "managed_instance_id": MI,
+    "ssm": {"ping_status": "Online", "iam_role": "ecsAnywhereRole", "computer_name": "edge1"},
+    "ecs": {"container_instance_arn": ARN, "status": "ACTIVE", "agent_connected": True},
+    "duplicates": [],
+}
+
+
+def changed(base, path, value):
+    """A deep copy of *base* in which the dotted *path* has *value*."""
+    result = copy.deepcopy(base)
+    if not path:
+        return result
+    *parents, last = path.split(":")
+    at = result
+    for parent in parents:
+        at = at[parent]
+    at[last] = value
+    return result
+
+
+def plan(host=RIGHT, instance=INSTANCE, wanted=WANTED, error=None):
+    instances = {instance["managed_instance_id"]: instance} if instance else {}
+    return registration_plan(host, {"error": error, "instances": instances}, wanted)
+
+
+def names(result):
+    return [step["name"] for step in result["steps"]]
+
+
+BARE = changed(RIGHT, "docker", {**RIGHT["docker"], "installed": False, "min_api_version": None, "unit": None})
+BARE["ssm_agent"] = {
+    "installed": False,
+    "version": None,
+    "unit": None,
+    "registration": {
+        "managed_instance_id": None,
+        "region": None,
+        "stale": False,
+        "problem": None,
+        "interrupted": None,
+    },
+}
+BARE["ecs_agent"] = {
+    "installed": False,
+    "version": None,
+    "unit": None,
+    "introspection": None,
+    "saved_state": False,
+    "log_tail": [],
+}
+for _config in BARE["ecs_config"].values():
+    _config.update(exists=False, settings={})
+
+
+def test_a_server_that_is_right_has_nothing_to_do():
+    assert plan() == {"problems": [], "steps": []}
+
+
+def test_a_bare_server_gets_everything_in_order():
+    result = plan(BARE, instance=None)
+    assert result["problems"] == []
+    assert names(result) == [
+        "install_docker",
+        "install_ssm_agent",
+        "install_ecs_agent",
+        "configure_ecs_agent",
+        "register",
+        "start",
+        "wait",
+    ]
+    assert all(step["reason"] for step in result["steps"])
+
+
+STOPPED = {**UNIT, "active_state": "inactive"}
+
+
+@pytest.mark.parametrize(
+    "path, value, steps, reason",
+    [
+        ("docker:installed", False, ["install_docker", "start", "wait"], "Docker is not installed"),
+        ("ssm_agent:installed", False, ["install_ssm_agent", "start", "wait"], "SSM agent is not installed"),
+        ("ecs_agent:installed", False, ["install_ecs_agent", "start", "wait"], "ECS agent is not installed"),
+        ("package_manager:interrupted", True, ["repair_packages", "wait"], "dpkg was interrupted"),
+        (
+            "package_manager:half_installed",
+            ["amazon-ecs-init"],
+            ["repair_packages", "install_ecs_agent", "start", "wait"],
+            "dpkg was interrupted",
+        ),
+        (
+            "package_manager:half_installed",
+            ["docker.io"],
+            ["repair_packages", "install_docker", "start", "wait"],
+            "dpkg was interrupted",
+        ),
+        (
+            "ecs_config:/etc/ecs/ecs.config:canonical",
+            False,
+            ["configure_ecs_agent", "restart_ecs_agent", "wait"],
+            "/etc/ecs/ecs.config has duplicate",
+        ),
+        (
+            "ecs_config:/etc/ecs/ecs.config:settings:ECS_CLUSTER",
+            "other",
+            ["configure_ecs_agent", "restart_ecs_agent", "wait"],
+            "other values for ECS_CLUSTER",
+        ),
+        (
+            "ecs_config:/var/lib/ecs/ecs.config:exists",
+            False,
+            ["configure_ecs_agent", "restart_ecs_agent", "wait"],
+            "/var/lib/ecs/ecs.config does not exist",
+        ),
+        (
+            "ssm_agent:registration:interrupted",
+            {"backup_managed_instance_id": None},
+            ["recover", "wait"],
+            "interrupted",
+        ),
+        ("docker:unit", STOPPED, ["start", "wait"], "docker.service is inactive"),
+        ("ssm_agent:unit", STOPPED, ["start", "wait"], "amazon-ssm-agent.service is inactive"),
+        ("ecs_agent:unit", {**UNIT, "unit_file_state": "disabled"}, ["start", "wait"], "ecs.service is disabled"),
+        ("ecs_agent:introspection", None, ["wait"], "the agent on the server says it is not registered"),
+    ],
+)
+def test_one_thing_wrong_on_the_server(path, value, steps, reason):
+    result = plan(changed(RIGHT, path, value))
+    assert result["problems"] == []
+    assert names(result) == steps
+    assert reason in result["steps"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "path, value, reason",
+    [
+        ("ssm", None, "Systems Manager does not list the managed node"),
+        ("ssm:ping_status", "ConnectionLost", "Systems Manager says ConnectionLost"),
+        ("ecs", None, "the cluster does not list the container instance"),
+        ("ecs:agent_connected", False, "ECS says ACTIVE, agent not connected"),
+        ("ecs:container_instance_arn", ARN[:-1], "the agent on the server says it is arn:"),
+    ],
+)
+def test_what_aws_does_not_see_yet_is_waited_for_and_nothing_else(path, value, reason):
+    result = plan(instance=changed(INSTANCE, path, value))
+    assert names(result) == ["wait"]
+    assert reason in result["steps"][0]["reason"]
+
+
+def _emptied(host, **registration):
+    result = copy.deepcopy(host)
+    result["ssm_agent"]["registration"].update(managed_instance_id=None, **registration)
+    return result
+
+
+@pytest.mark.parametrize(
+    "host, steps, reason",
+    [
+        (_emptied(RIGHT), ["register", "wait"], "not registered with Systems Manager"),
+        (_emptied(RIGHT, stale=True), ["register", "wait"], "vault was emptied"),
+        # the identity is in the backup: it comes back, so no registration is spent and none is lost
+        (_emptied(RIGHT, interrupted={"backup_managed_instance_id": MI}), ["recover", "wait"], "interrupted"),
+        (
+            _emptied(RIGHT, interrupted={"backup_managed_instance_id": None}),
+            ["recover", "register", "wait"],
+            "interrupted",
+        ),
+    ],
+)
+def test_registration_only_when_no_identity_can_be_kept(host, steps, reason):
+    result = plan(host)
+    assert names(result) == steps
+    assert reason in result["steps"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "option, value, planned",
+    [
+        ("ssm_agent_version", "3.3.4108.0", []),
+        ("ssm_agent_version", "3.3.4108", ["install_ssm_agent", "start", "wait"]),
+        ("ssm_agent_version", "3.3.5000.0", ["install_ssm_agent", "start", "wait"]),
+        ("ecs_agent_version", "1.105.1", []),
+        ("ecs_agent_version", "1.104.0", ["install_ecs_agent", "start", "wait"]),
+    ],
+)
+def test_a_pin_is_the_version_and_an_empty_one_leaves_it(option, value, planned):
+    assert names(plan(wanted={**WANTED, option: value})) == planned
+
+
+@pytest.mark.parametrize(
+    "path, value, sentence",
+    [
+        ("effective_user_is_root", False, "become: true"),
+        ("os:version_id", "10", "is not supported; supported are debian 11/12/13"),
+        ("os:id", "arch", "is not supported"),
+        ("architecture", "armv7l", "architecture armv7l is not supported"),
+        ("systemd", False, "systemd does not run here"),
+        ("docker:podman_shim", True, "podman's compatibility shim"),
+        ("docker:min_api_version", "1.45", "the ECS agent at most 1.44"),
+        ("imds", {"reachable": True, "role": "web"}, "EC2 instance with the role web"),
+        ("ssm_agent:registration:region", "us-east-1", "in us-east-1, not in eu-west-1"),
+        ("ssm_agent:registration:problem", "no JSON", "nobody can tell whether it is registered (no JSON)"),
+        ("ecs_agent:introspection:cluster", "other", "container instance of the cluster other, not of edge"),
+    ],
+)
+def test_what_stands_in_the_way_of_a_server(path, value, sentence):
+    result = plan(changed(RIGHT, path, value))
+    assert result["steps"] == []
+    assert len(result["problems"]) == 1
+    assert sentence in result["problems"][0]
+
+
+def test_docker_may_be_left_to_the_user_only_if_it_is_there():
+    wanted = {**WANTED, "docker_source": "none"}
+    assert plan(wanted=wanted)["problems"] == []
+    assert "ecs_anywhere_docker_source is `none`" in plan(BARE, None, wanted)["problems"][0]
+
+
+def test_all_problems_of_a_server_at_once():
+    host = changed(changed(RIGHT, "systemd", False), "architecture", "i686")
+    assert len(plan(host, error="the cluster edge does not exist")["problems"]) == 3
+
+
+def test_a_saved_state_of_another_cluster_is_seen_while_the_agent_is_down():
+    host = changed(RIGHT, "ecs_agent:introspection", None)
+    host = changed(host, "ecs_config:/etc/ecs/ecs.config:settings:ECS_CLUSTER", "other")
+    assert "cluster other" in plan(host)["problems"][0]
+
+
+@pytest.mark.parametrize(
+    "path, value, sentence",
+    [
+        ("ssm:iam_role", "Other", "has the role Other, not ecsAnywhereRole"),
+        ("ecs:status", "DRAINING", "somebody drained it on purpose"),
+    ],
+)
+def test_what_aws_holds_against_it(path, value, sentence):
+    assert sentence in plan(instance=changed(INSTANCE, path, value))["problems"][0]
+
+
+def test_a_role_may_be_given_with_its_path_or_as_an_arn():
+    for role in ("service-role/ecsAnywhereRole", "arn:aws:iam::123456789012:role/ecsAnywhereRole"):
+        assert plan(wanted={**WANTED, "iam_role": role})["problems"] == []
+
+
+# --- the batch ------------------------------------------------------------------------------------------------------
+
+
+def read(host, **wanted):
+    return {**copy.deepcopy(host), "wanted": {**WANTED, **wanted}}
+
+
+def fleet(reads, instances=(), **failure):
+    """What the looped task would have registered."""
+    return [{"item": group, "instances": list(instances), **failure} for group in batch_groups(reads, "fleet")]
+
+
+def test_one_look_for_each_account_region_and_cluster():
+    reads = {
+        "a": read(RIGHT),
+        "b": read(BARE),
+        "c": read(BARE, region="us-east-1"),
+        "d": read(BARE, profile="other"),
+        "e": read(BARE, cluster="lab"),
+        "skipped": {},
+    }
+    groups = batch_groups(reads, "fleet")
+    assert [group["hosts"] for group in groups] == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert groups[0]["managed_instance_ids"] == [MI]
+    assert groups[1]["managed_instance_ids"] == []
+
+
+def test_a_new_id_comes_from_the_registration_and_others_are_left_out():
+    reads = {"a": read(RIGHT), "b": read(BARE), "c": read(RIGHT)}
+    groups = batch_groups(reads, "fleet", {"b": {"managed_instance_id": "mi-new"}, "c": {"skipped": True}})
+    assert [(g["hosts"], g["managed_instance_ids"]) for g in groups] == [(["b", "c"], sorted([MI, "mi-new"]))]
+
+
+def test_only_managed_roles_and_needed_activations_are_grouped():
+    reads = {
+        "a": read(RIGHT, activation_id="x"),
+        "b": read(BARE, activation_id="x", manage_iam_role=False),
+        "c": read(BARE),
+    }
+    assert [group["hosts"] for group in batch_groups(reads, "role")] == [["a", "c"]]
+    assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
+
+
+def test_one_activation_for_a_batch_sized_to_those_who_need_it():
+    reads = {"right": read(RIGHT), "bare1": read(BARE), "bare2": read(BARE), "far": read(BARE, region="us-east-1")}
+    result = batch_plan(reads, fleet(reads, [INSTANCE]))
+    assert result["todo"] == ["bare1", "bare2", "far"]
+    assert [(a["region"], a["count"]) for a in result["activations"]] == [("eu-west-1", 2), ("us-east-1", 1)]
+    plans = result["plans"]
+    assert plans["bare1"]["activation"] == plans["bare2"]["activation"] == result["activations"][0]["key"]
+    assert plans["far"]["activation"] == result["activations"][1]["key"]
+    assert plans["right"]["activation"] is None
+
+
+def test_an_activation_has_at_most_a_thousand_registrations():
+    reads = {f"h{n}": read(BARE) for n in range(1500)}
+    result = batch_plan(reads, fleet(reads))
+    assert [a["count"] for a in result["activations"]] == [1000, 500]
+    assert len({plan["activation"] for plan in result["plans"].values()}) == 2
+
+
+def test_an_error_of_one_group_concerns_its_servers_alone():
+    reads = {"a": read(BARE), "b": read(BARE, region="us-east-1")}
+    good, bad = fleet(reads)
+    bad = {"item": bad["item"], "failed": True, "msg": "no such cluster"}
+    result = batch_plan(reads, [good, bad])
+    assert result["plans"]["b"]["problems"] == ["no such cluster"]
+    assert result["plans"]["a"]["problems"] == []
+    assert [a["hosts"] for a in result["activations"]] == [["a"]]
+
+
+def test_a_role_that_cannot_be_made_right_stops_its_servers():
+    reads = {"a": read(BARE), "b": read(BARE, iam_role="Other")}
+    key = group_key({**WANTED, "iam_role": "Other"}, *NODE_ROLE)
+    roles = [{"item": {"key": key}, "failed": True, "msg": "not authorized to perform iam:CreateRole"}]
+    result = batch_plan(reads, fleet(reads), roles)
+    assert result["plans"]["b"] == {
+        "problems": ["not authorized to perform iam:CreateRole"],
+        "steps": [],
+        "activation": None,
+    }
+    assert result["plans"]["a"]["problems"] == []
+
+
+def test_servers_with_one_identity_name_each_other():
+    reads = {"a": read(RIGHT), "b": read(RIGHT)}
+    plans = batch_plan(reads, fleet(reads, [INSTANCE]))["plans"]
+    assert f"{MI} is also the identity of b" in plans["a"]["problems"][0]
+    assert f"{MI} is also the identity of a" in plans["b"]["problems"][0]
+
+
+def test_a_wait_that_timed_out_still_tells_what_it_saw():
+    reads = {"a": read(RIGHT)}
+    results = fleet(reads, [INSTANCE], failed=True, msg="Timed out")
+    assert batch_plan(reads, results)["todo"] == []
+    assert group_key(WANTED, *FLEET) == results[0]["item"]["key"]
+
+
+FOUND = {
+    "activation_id": "x",
+    "expired": False,
+    "registration_limit": 3,
+    "registrations_count": 1,
+    "expiration_date": "2026-11-24T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "result, sentence",
+    [
+        ({"activations": [FOUND]}, None),
+        ({"activations": [{**FOUND, "registrations_count": 2}]}, "1 registrations left, 2 servers"),
+        ({"activations": [{**FOUND, "expired": True}]}, "expired at 2026-11-24T00:00:00Z"),
+        ({"activations": []}, "does not exist in eu-west-1"),
+        ({"failed": True, "msg": "not authorized"}, "not authorized"),
+    ],
+)
+def test_a_callers_own_activation_must_be_good_for_all_who_need_it(result, sentence):
+    reads = {"a": read(BARE, activation_id="x"), "b": read(BARE, activation_id="x"), "right": read(RIGHT)}
+    key = group_key({**WANTED, "activation_id": "x"}, *ACTIVATION)
+    plans = batch_plan(reads, fleet(reads, [INSTANCE]), (), [{"item": {"key": key}, **result}])
+    assert plans["activations"] == []
+    for host in ("a", "b"):
+        problems = plans["plans"][host]["problems"]
+        assert len(problems) == bool(sentence)
+        assert not sentence or sentence in problems[0]
+    assert plans["plans"]["right"]["problems"] == []

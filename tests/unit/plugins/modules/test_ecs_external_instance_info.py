@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from datetime import datetime
+
+import pytest
+
+CLUSTER = {"clusterName": "edge", "clusterArn": "arn:aws:ecs:eu-west-1:123456789012:cluster/edge", "status": "ACTIVE"}
+WHEN = datetime(2026, 11, 23, 20, 44, tzinfo=UTC)
+
+
+def mi(n):
+    return f"mi-{n:017x}"
+
+
+def arn(n, copy=""):
+    return f"arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/{n:032x}{copy}"
+
+
+def container_instance(n, **changes):
+    return {
+        "containerInstanceArn": arn(n),
+        "ec2InstanceId": mi(n),
+        "status": "ACTIVE",
+        "agentConnected": True,
+        "versionInfo": {"agentVersion": "1.105.1", "dockerVersion": "DockerVersion: 28.0.1"},
+        "attributes": [{"name": "ecs.capability.external"}, {"name": "rack", "value": "4"}],
+        "tags": [{"key": "site", "value": "hh"}],
+        "runningTasksCount": 2,
+        "pendingTasksCount": 0,
+        "registeredAt": WHEN,
+        **changes,
+    }
+
+
+def node(n, **changes):
+    return {
+        "InstanceId": mi(n),
+        "PingStatus": "Online",
+        "LastPingDateTime": WHEN,
+        "AgentVersion": "3.3.4108.0",
+        "IPAddress": "192.0.2.7",
+        "ComputerName": "n",
+        "IamRole": "ecsAnywhereRole",
+        "ResourceType": "ManagedInstance",
+        **changes,
+    }
+
+
+class Fleet:
+    """ECS and SSM with so many external instances and AWS's page sizes; counts calls, lets botocore check parameters."""
+
+    def __init__(self, stub, count, *, known_to_ssm=None):
+        self.count, self.calls = count, []
+        self.known_to_ssm = range(count) if known_to_ssm is None else known_to_ssm
+        self.refused = None
+        for service in ("ecs", "ssm"):
+            client = stub(service).client
+            stub(service).deactivate()
+            client.meta.events.register("before-call", self.answer)
+            client.meta.events.register("before-parameter-build", lambda params, model, **_: self.seen(model, params))
+
+    def seen(self, model, params):
+        self.params = params
+
+    def answer(self, model, **_rest):
+        self.calls.append(model.name)
+
+        class Answer:
+            status_code = 200
+
+        parsed = getattr(self, model.name)(**self.params)
+        if "Error" in parsed:
+            Answer.status_code = 400
+        return Answer, {"ResponseMetadata": {"HTTPStatusCode": Answer.status_code}, **parsed}
+
+    def DescribeClusters(self, clusters):  # noqa: N802
+        return {"clusters": [CLUSTER]}
+
+    def ListContainerInstances(self, cluster, filter, maxResults, nextToken="0"):  # noqa: A002, N802, N803
+        assert maxResults == 100
+        chosen = range(self.count)
+        if filter.startswith("ec2InstanceId in ["):
+            assert len(filter) < 2000
+            chosen = [n for n in (int(i, 16) for i in re.findall(r"mi-([0-9a-f]{17})", filter)) if n < self.count]
+        else:
+            assert filter == "attribute:ecs.capability.external exists"
+        start = int(nextToken)
+        more = {"nextToken": str(start + 100)} if start + 100 < len(chosen) else {}
+        return {"containerInstanceArns": [arn(n) for n in chosen[start : start + 100]], **more}
+
+    def DescribeContainerInstances(self, cluster, containerInstances, include):  # noqa: N802, N803
+        assert len(containerInstances) <= 100 and include == ["TAGS"]
+        return {"containerInstances": [container_instance(int(a.rsplit("/", 1)[1], 16)) for a in containerInstances]}
+
+    def DescribeInstanceInformation(self, Filters, MaxResults):  # noqa: N802, N803
+        ids = Filters[0]["Values"]
+        assert Filters[0]["Key"] == "InstanceIds" and len(ids) <= MaxResults == 50
+        if self.refused in ids:
+            return {"Error": {"Code": "InvalidInstanceId", "Message": ""}}
+        return {"InstanceInformationList": [node(n) for n in (int(i[3:], 16) for i in ids) if n in self.known_to_ssm]}
+
+    def counted(self):
+        return {name: self.calls.count(name) for name in sorted(set(self.calls))}
+
+
+def test_a_thousand_instances_cost_one_call_per_page(stub, run):
+    fleet = Fleet(stub, 1000)
+    result = run("ecs_external_instance_info", cluster="edge")
+    assert fleet.counted() == {
+        "DescribeClusters": 1,
+        "ListContainerInstances": 10,
+        "DescribeContainerInstances": 10,
+        "DescribeInstanceInformation": 20,
+    }
+    assert [i["managed_instance_id"] for i in result["instances"]] == [mi(n) for n in range(1000)]
+    assert all(i["ssm"]["ping_status"] == "Online" and i["ecs"]["agent_connected"] for i in result["instances"])
+
+
+def test_a_hundred_of_a_thousand_cost_what_a_hundred_cost(stub, run):
+    fleet = Fleet(stub, 1000)
+    result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[mi(n) for n in range(100)])
+    assert fleet.counted() == {
+        "DescribeClusters": 1,
+        "ListContainerInstances": 2,
+        "DescribeContainerInstances": 1,
+        "DescribeInstanceInformation": 2,
+    }
+    assert len(result["instances"]) == 100
+
+
+def test_everything_asked_for_is_answered(stub, run):
+    Fleet(stub, 2, known_to_ssm=[0, 5])
+    result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[mi(9), mi(5), mi(1), mi(0), mi(0)])
+    seen = [(i["managed_instance_id"], bool(i["ssm"]), bool(i["ecs"])) for i in result["instances"]]
+    assert seen == [(mi(0), True, True), (mi(1), False, True), (mi(5), True, False), (mi(9), False, False)]
+
+
+def test_an_id_that_ssm_refuses_does_not_hide_the_others(stub, run):
+    fleet = Fleet(stub, 50)
+    fleet.refused = mi(7)
+    result = run("ecs_external_instance_info", cluster="edge")
+    assert [i["managed_instance_id"] for i in result["instances"] if i["ssm"] is None] == [mi(7)]
+
+
+def test_an_empty_list_asks_for_the_cluster_only(stub, run):
+    fleet = Fleet(stub, 5)
+    result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[])
+    assert fleet.calls == ["DescribeClusters"] and result["instances"] == []
+    assert result["cluster"] == {"name": "edge", "arn": CLUSTER["clusterArn"], "status": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    ("clusters", "words"),
+    [([], "There is no ECS cluster edge in region eu-west-1"), ([{**CLUSTER, "status": "INACTIVE"}], "is INACTIVE, not ACTIVE")],
+)
+def test_a_cluster_that_is_of_no_use(stub, run, clusters, words):
+    stub("ecs").add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["edge"]})
+    result = run("ecs_external_instance_info", cluster="edge")
+    assert result["failed"] and words in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"cluster": ""}, "must not be empty"),
+        ({"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/edge"}, "Set region=us-east-1"),
+        ({"cluster": "arn:aws:ecs:eu-west-1:123456789012:service/edge"}, "not the ARN of an ECS cluster"),
+        ({"managed_instance_ids": ["i-0123456789abcdef0"]}, "17 hexadecimal"),
+    ],
+)
+def test_bad_input_fails_before_any_call(stub, run, args, words):
+    result = run("ecs_external_instance_info", **{"cluster": "edge", **args})
+    assert result["failed"] and words in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("ecs", "describe_clusters", "ecs:DescribeClusters"),
+        ("ecs", "list_container_instances", "ecs:ListContainerInstances"),
+        ("ecs", "describe_container_instances", "ecs:DescribeContainerInstances"),
+        ("ssm", "describe_instance_information", "ssm:DescribeInstanceInformation"),
+    ],
+)
+def test_a_missing_permission_is_named(stub, run, service, operation, action):
+    answers = [
+        ("describe_clusters", {"clusters": [CLUSTER]}),
+        ("list_container_instances", {"containerInstanceArns": [arn(1)]}),
+        ("describe_container_instances", {"containerInstances": [container_instance(1)]}),
+        ("describe_instance_information", {}),
+    ]
+    for name, answer in answers:
+        if name == operation:
+            break
+        stub("ecs").add_response(name, answer)
+    stub(service).add_client_error(operation, "AccessDeniedException", "no")
+    result = run("ecs_external_instance_info", cluster="edge")
+    assert f"lack the permission {action}" in result["msg"] and "cluster edge" in result["msg"]

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What has to be said in two places is the same in both."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "ecs_anywhere"
+
+
+def load(path):
+    return yaml.safe_load(path.read_text())
+
+
+SPEC = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+DEFAULTS = load(ROLE / "defaults" / "main.yml")
+CONTROLLER_MODULES = [
+    path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.py")) if "AnsibleAWSModule(" in path.read_text()
+]
+
+
+@pytest.mark.parametrize("name", sorted(SPEC))
+def test_every_option_of_the_role_has_the_default_it_documents(name):
+    option = SPEC[name]
+    assert option["description"] and option["type"]
+    if option.get("required"):
+        assert name not in DEFAULTS and "default" not in option
+    else:
+        assert option["default"] == DEFAULTS[name]
+
+
+def test_every_default_of_the_role_is_documented():
+    assert set(DEFAULTS) <= set(SPEC)
+
+
+def test_every_variable_that_the_role_reads_is_documented_or_private():
+    known = set(SPEC) | {"ecs_anywhere_host"}
+    used = set()
+    for path in [*ROLE.glob("tasks/*.yml"), *ROLE.glob("vars/*.yml")]:
+        # module and collection names are no variables
+        text = re.sub(r"hybrid\.ecs_anywhere\.\w+|/ecs_anywhere-", "", path.read_text())
+        used |= set(re.findall(r"(?<![\w-])ecs_anywhere_\w+", text))
+    assert used - {name for name in used if name.startswith("__")} <= known
+
+
+def test_every_module_of_the_controller_is_in_the_action_group():
+    group = load(ROOT / "meta" / "runtime.yml")["action_groups"]["aws"]
+    assert sorted(name for name in group if isinstance(name, str)) == CONTROLLER_MODULES
+    assert len(CONTROLLER_MODULES) >= 4
+
+
+def test_the_tarball_leaves_out_what_users_do_not_need():
+    ignored = load(ROOT / "galaxy.yml")["build_ignore"]
+    for name in ("tests", ".*", "extensions", "Makefile"):
+        assert name in ignored
