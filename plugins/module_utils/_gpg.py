@@ -134,13 +134,13 @@ def _key(packets: list[tuple[int, bytes, bytes]]) -> Key | None:
         return None
     fingerprint = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).digest()
     created = int.from_bytes(body[1:5], "big")
-    own = [_lifetime(body, fingerprint) for tag, body, _ in packets if tag == _SIGNATURE]
+    own = [_lifetime(body, fingerprint) for tag, body, _unused in packets if tag == _SIGNATURE]
     lifetime = max((found for found in own if found), default=(0, 0))[1]  # the newest one counts
     return Key(
         fingerprint=fingerprint.hex().upper(),
         created=created,
         expires=created + lifetime if lifetime else None,
-        data=b"".join(whole for _, _, whole in packets),
+        data=b"".join(packet[2] for packet in packets),
     )
 
 

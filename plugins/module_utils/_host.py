@@ -120,7 +120,7 @@ def cgroups(unified: str | None, table: str | None) -> tuple[int | None, bool | 
 
 def http_body(answer: bytes) -> bytes | None:
     """The body of an HTTP/1.0 answer with status 200, otherwise None."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _unused, body = answer.partition(b"\r\n\r\n")
     return body if re.match(rb"HTTP/1\.[01] 200\b", head) else None
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the SSM agent's files say, and what follows from it. Private to this collection.
 
-The functions that decide are pure. Those that read are here as well, because two modules read the same files.
+The functions that decide are pure. Those that read are here as well, because two modules read the same files, and so is
+the one that runs the agent's command.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
+import tempfile
 from typing import Any
 from typing import NamedTuple
 
@@ -149,6 +153,46 @@ def find_agent() -> str | None:
     return next((source for source, binary in BINARIES.items() if os.path.exists(binary)), None)
 
 
+# --- running the agent's command ---
+
+
+def run_agent(command: list[str], lock: int, timeout: int) -> tuple[int | None, str]:
+    """Run the agent's command. It outlives this process, holds the lock as long as it runs, and its output has no name.
+
+    Returns its exit status (None: it took too long and was ended) and what it printed.
+    """
+    with tempfile.TemporaryFile(dir=backup_path()) as output:
+        # No pipe: its end would die with this process, and the agent with the pipe.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock],
+            cwd="/",
+        )
+        status = None
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            end_session(process)
+        output.seek(0)
+        return status, output.read().decode("utf-8", "replace")
+
+
+def end_session(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(5)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            return
+
+
 # --- deciding ---
 
 
@@ -246,7 +290,7 @@ _CAUSES = (
         "The server cannot resolve the name of the SSM endpoint. Check region and the server's DNS, or set a proxy.",
     ),
     (
-        r"RequestError|connection refused|connection reset|i/o timeout|network is unreachable|no route to host|dial tcp",
+        r"RequestError|connection refused|connection reset|timeout|network is unreachable|no route to host|dial tcp",
         "The server cannot reach the SSM endpoint. Allow https to ssm, ssmmessages and ec2messages of the Region, or "
         "set a proxy in the environment of the task.",
     ),
@@ -282,7 +326,3 @@ def explain(output: str) -> str:
     if not lines:
         return "The agent said nothing. See /var/log/amazon/ssm/amazon-ssm-agent.log on the server."
     return f"The agent said: {lines[-1]}"
-
-
-def scrub(text: str, secret: str | None) -> str:
-    return text.replace(secret, "********") if secret else text

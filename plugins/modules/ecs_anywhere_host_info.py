@@ -410,9 +410,12 @@ INTROSPECTION = ("127.0.0.1", 51678)
 SOCKET_TIMEOUT = 1.0
 COMMAND_TIMEOUT = 10
 
-DOCKER_UNIT, ECS_UNIT = "docker.service", "ecs.service"
+DOCKER_UNIT = "docker.service"
+ECS_UNIT = "ecs.service"
 ENGINES = ["docker-ce", "docker.io", "docker-ee", "docker-engine", "moby-engine", "docker"]
-SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE = "amazon-ssm-agent", "amazon-ecs-init", "podman-docker"
+SSM_PACKAGE = "amazon-ssm-agent"
+ECS_PACKAGE = "amazon-ecs-init"
+PODMAN_PACKAGE = "podman-docker"
 PACKAGES = [*ENGINES, SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE]
 CONFIG_FILES = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"]
 LOG_TAIL = 64 * 1024
@@ -717,7 +720,10 @@ class Later:
         self._thread.start()
 
     def _run(self) -> None:
-        self._value = self._function(self._reader)
+        try:
+            self._value = self._function(self._reader)
+        except Exception as e:  # an odd server is no failure, and a thread has nobody to tell
+            self._reader.fail(self._function.__name__, e)
 
     def get(self, reader: Reader) -> Any:
         self._thread.join()
@@ -736,7 +742,7 @@ def look() -> dict[str, Any]:
     result["ssm_agent"] = look_at_ssm(reader, packages, states)
     result["docker"] = look_at_docker(reader, packages, states.get(DOCKER_UNIT))
     result["ecs_agent"] = look_at_ecs(reader, packages, states.get(ECS_UNIT), introspection.get(reader))
-    result["imds"] = imds.get(reader)
+    result["imds"] = imds.get(reader) or {"reachable": False, "role": None}
     result["managed_instance_id"] = result["ssm_agent"]["registration"]["managed_instance_id"]
     result["container_instance_arn"] = (result["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
     result["unreadable"] = reader.unreadable

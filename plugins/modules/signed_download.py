@@ -236,7 +236,7 @@ class Verifier:
 def wanted_checksum(text: str | None) -> str | None:
     if text is None:
         return None
-    algorithm, _, digits = text.strip().partition(":")
+    algorithm, _unused, digits = text.strip().partition(":")
     digits = digits.strip().lower()
     if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
         raise Trouble(f"{text!r} is not a checksum, which is sha256: and 64 hexadecimal digits.")

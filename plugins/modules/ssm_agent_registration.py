@@ -140,9 +140,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from typing import Any
 
@@ -185,7 +182,7 @@ def copy(source: str, target: str) -> None:
 
 
 def files_below(top: str) -> list[str]:
-    found = (os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names)
+    found = (os.path.join(parent, name) for parent, _unused, names in os.walk(top) for name in names)
     return sorted(os.path.relpath(name, top) for name in found)
 
 
@@ -237,7 +234,7 @@ def restore() -> None:
     if not os.path.isdir(saved):
         shutil.rmtree(vault, ignore_errors=True)
         return
-    for parent, _, _ in os.walk(saved):
+    for parent, _unused, _unused in os.walk(saved):
         target = os.path.normpath(os.path.join(vault, os.path.relpath(parent, saved)))
         os.makedirs(target, exist_ok=True)
         shutil.copymode(parent, target)
@@ -294,44 +291,7 @@ class Services:
             raise Trouble(f"systemctl {verb} {unit} failed: {(errors or output).strip()}")
 
 
-# --- the agent's command ---
-
-
-def run_agent(command: list[str], lock: int, timeout: int) -> tuple[int | None, str]:
-    """Run the agent's command. It outlives this process, holds the lock as long as it runs, and its output has no name.
-
-    Returns its exit status (None: it took too long and was ended) and what it printed.
-    """
-    with tempfile.TemporaryFile(dir=_ssm_vault.backup_path()) as output:
-        # No pipe: its end would die with this process, and the agent with the pipe.
-        process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=[lock],
-            cwd="/",
-        )
-        status = None
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            end_session(process)
-        output.seek(0)
-        return status, output.read().decode("utf-8", "replace")
-
-
-def end_session(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(5)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        except ProcessLookupError:
-            return
+# --- the lock ---
 
 
 def take_lock(timeout: int) -> int:
@@ -451,7 +411,7 @@ def change_registration(
     try:
         services.change("stop", services.agent)
         journal = step(journal, _ssm_vault.REGISTERING)
-        status, output = run_agent(agent_command(params, binary, operation, vault), lock, params["timeout"])
+        status, output = _ssm_vault.run_agent(agent_command(params, binary, operation, vault), lock, params["timeout"])
         if status is None:
             trouble = (
                 f"The agent's command took more than {params['timeout']} seconds and was ended. Check the way to the"
@@ -459,7 +419,6 @@ def change_registration(
             )
     except (OSError, Trouble) as e:
         trouble = str(e)
-    output = _ssm_vault.scrub(output, params["activation_code"])
     # What the vault says counts, not how the command ended.
     how, reset = "", False
     moreover = ""

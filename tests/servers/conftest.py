@@ -111,11 +111,9 @@ class Bed:
     def add(self, *names: str, docker: bool = False) -> None:
         ca = (testbed.BED / "aws" / "ca.pem").read_text()
         for name in names:
-            testbed.start_server(name, "bookworm")
+            testbed.start_server(name, "bookworm-docker" if docker else "bookworm")
         for name in names:
             testbed.settle_server(name, ca)
-            if docker:
-                testbed.give_docker(name)
         self.servers += names
 
     def remove(self, *names: str) -> None:

@@ -33,6 +33,8 @@ def servers(bed):
         )
     for node in bed.aws.nodes():
         bed.aws.client("ssm").deregister_managed_instance(InstanceId=node["InstanceId"])
+    for activation in bed.aws.activations():
+        bed.aws.client("ssm").delete_activation(ActivationId=activation["ActivationId"])
     bed.remove(*added)
 
 
@@ -72,7 +74,7 @@ def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers):
 
 
 def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, tmp_path):
-    names = servers("c1", "c2")
+    names = servers("c1", "c2", docker=True)
     assert bed.register(*names).returncode == 0
     counter = tmp_path / "callback"
     counter.mkdir()
@@ -123,14 +125,15 @@ def test_check_mode_tells_the_plan_and_changes_nothing(bed, aws, servers):
 
 
 @pytest.mark.parametrize(
-    "moment, happened",
+    "moment, happened, docker",
     [
-        ("while packages are installed", "pgrep -x dpkg || pgrep -x apt-get"),
-        ("while the SSM agent registers", "pgrep -f 'amazon-ssm-agent -register'"),
+        ("while Docker is installed", "pgrep -x dpkg", False),
+        ("while an agent is installed", "pgrep -x dpkg", True),
+        ("while the SSM agent registers", "pgrep -f 'amazon-ssm-agent -register'", True),
     ],
 )
-def test_a_killed_run_is_finished_by_the_next(bed, aws, servers, moment, happened):
-    (name,) = servers("killed")
+def test_a_killed_run_is_finished_by_the_next(bed, aws, servers, moment, happened, docker):
+    (name,) = servers("killed", docker=docker)
     process = bed.start(name)
     bed.kill_when(process, lambda: bed.on(name, f"{happened} >/dev/null && echo yes || :") == "yes")
     before = bed.on(name, "cat /var/lib/amazon/ssm/Vault/Store/RegistrationKey 2>/dev/null || :")
@@ -140,7 +143,7 @@ def test_a_killed_run_is_finished_by_the_next(bed, aws, servers, moment, happene
     nodes = aws.control("GET", "managed-nodes")
     assert len(nodes) == 1, f"killed {moment}: {nodes}"
     assert [(i["status"], i["agentConnected"]) for i in aws.container_instances()] == [("ACTIVE", True)]
-    assert machine(bed, name) == nodes[0]["instance_id"]
+    assert machine(bed, name) == nodes[0]["managed_instance_id"]
     if before:
         kept = json.loads(before)["instanceID"]
         assert kept in ("", machine(bed, name))
@@ -148,7 +151,7 @@ def test_a_killed_run_is_finished_by_the_next(bed, aws, servers, moment, happene
 
 
 def test_settings_of_the_install_script_are_collapsed_and_the_users_kept(bed, aws, servers):
-    (name,) = servers("script")
+    (name,) = servers("script", docker=True)
     bed.on(
         name,
         "mkdir -p /etc/ecs /var/lib/ecs\n"
@@ -162,7 +165,7 @@ def test_settings_of_the_install_script_are_collapsed_and_the_users_kept(bed, aw
 
 
 def test_an_activation_is_deleted_when_every_server_fails(bed, aws, servers):
-    (name,) = servers("failing")
+    (name,) = servers("failing", docker=True)
     aws.control(
         "POST", "faults", {"operation": "ssm:RegisterManagedInstance", "code": "InvalidActivation", "status": 400}
     )

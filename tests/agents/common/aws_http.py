@@ -83,9 +83,11 @@ def tls_context():
     context = ssl.create_default_context()
     if "SSL_CERT_FILE" not in os.environ:
         for bundle in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"):
-            if os.path.exists(bundle):
+            try:
                 context.load_verify_locations(bundle)
                 break
+            except OSError:  # absent, or without a certificate
+                continue
     return context
 
 

@@ -32,7 +32,6 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 OPERATOR = aws_http.Credentials("AKIAOPERATOR00000000", "operator-secret-for-tests-only-0000000000")
 NAMES = ("ssm", "ssmmessages", "ec2messages", "ecs", "ecs-a-1", "ecs-t-1", "s3", "sts")
-HTTP = "http://127.0.0.1:5000"
 CLONE_NEWNET = 0x40000000
 ROLE = "ecsAnywhereRole"
 
@@ -51,6 +50,12 @@ def until(check, seconds=15.0, what="it"):
 
 class World:
     """The namespace, the emulator in it, and an operator's view of it."""
+
+    address = "127.0.0.1"
+
+    @property
+    def http(self):
+        return f"http://{self.address}:5000"
 
     def __init__(self, folder):
         self.folder = folder
@@ -85,12 +90,13 @@ class World:
     def do(self, function, *arguments, **options):
         return self._thread.submit(function, *arguments, **options).result(60)
 
-    def start_emulator(self):
+    def start_emulator(self, packages):
         state = self.folder / "emulator"
         ready = state / "ready"
         state.mkdir()
-        command = [sys.executable, str(EMULATOR), "--listen", "127.0.0.1", "--https-port", "443"]
+        command = [sys.executable, str(EMULATOR), "--listen", self.address, "--https-port", "443"]
         command += ["--http-port", "5000", "--state", str(state), "--ready-file", str(ready)]
+        command += ["--packages", str(packages.out / "packages")]
         with open(state / "log", "wb") as log:
             emulator = self.spawn(self.inside(command), stdout=log, stderr=log)
 
@@ -125,7 +131,7 @@ class World:
         def signed(method, url, headers, body):
             return aws_http.sign(method, url, headers, body, OPERATOR, service, REGION)
 
-        return self.do(aws_http.json_call, HTTP, target, payload, signed, retries=0)
+        return self.do(aws_http.json_call, self.http, target, payload, signed, retries=0)
 
     def ssm(self, operation, **payload):
         return self._json("ssm", "AmazonSSM." + operation, payload)
@@ -136,14 +142,14 @@ class World:
     def iam(self, action, **values):
         body = urllib.parse.urlencode(dict(values, Action=action, Version="2010-05-08")).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        headers = aws_http.sign("POST", HTTP + "/", headers, body, OPERATOR, "iam", REGION)
-        answer = self.do(aws_http.request, "POST", HTTP + "/", headers, body)
+        headers = aws_http.sign("POST", self.http + "/", headers, body, OPERATOR, "iam", REGION)
+        answer = self.do(aws_http.request, "POST", self.http + "/", headers, body)
         assert answer.status == 200, answer.body
 
     def control(self, method, path, body=None):
         data = b"" if body is None else json.dumps(body).encode()
         answer = self.do(
-            aws_http.request, method, f"{HTTP}/_emulator/{path}", {"Content-Type": "application/json"}, data
+            aws_http.request, method, f"{self.http}/_emulator/{path}", {"Content-Type": "application/json"}, data
         )
         assert answer.status < 300, answer.body
         return json.loads(answer.body or b"null")
@@ -172,6 +178,25 @@ class World:
         if not arns:
             return []
         return self.ecs("DescribeContainerInstances", cluster=cluster, containerInstances=arns)["containerInstances"]
+
+
+class BridgeWorld(World):
+    """The same on the bridge of a container network, without a namespace of its own."""
+
+    def __init__(self, folder, address):
+        self.folder = folder
+        self.address = address
+        self._children = []
+        self._thread = concurrent.futures.ThreadPoolExecutor(4)
+
+    def inside(self, command):
+        return list(command)
+
+
+def online(node, node_id):
+    """Return what SSM knows of the node once the full ping came."""
+    found = node.world.node_info(node_id)
+    return found if found and found["PingStatus"] == "Online" and found.get("ComputerName") else None
 
 
 class Recorder:
@@ -233,7 +258,7 @@ class Node:
         self.world = world
         self.root = root
         self._children = []
-        for name in ("usr", "dev", "proc", "sys", "etc/ssl/certs", "root", "run", "tmp", "opt/fake", "log", "mnt"):
+        for name in ("usr", "dev", "proc", "sys", "etc/ssl/certs", "root", "run", "tmp", "opt", "fake", "log", "mnt"):
             (root / name).mkdir(parents=True)
         for name in ("var/lib", "var/log", "etc/amazon", "etc/ecs", "data"):
             (root / name).mkdir(parents=True)
@@ -245,15 +270,16 @@ class Node:
         for name in ("passwd", "group", "os-release", "ssl/openssl.cnf"):
             if Path("/etc", name).exists():
                 shutil.copy(Path("/etc", name), root / "etc" / name)
+        shutil.copytree("/etc/alternatives", root / "etc/alternatives", symlinks=True)
         hosts = [f"127.0.0.1 {name}.{REGION}.amazonaws.com" for name in NAMES]
         (root / "etc/hosts").write_text("\n".join(["127.0.0.1 localhost", *hosts, ""]))
         (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
         (root / "etc/ssl/certs/ca-certificates.crt").write_bytes(getattr(world, "ca", b""))
-        subprocess.run(["dpkg-deb", "-x", packages.ssm(), root / "opt"], check=True)
-        subprocess.run(["dpkg-deb", "-x", packages.ecs(), root / "opt"], check=True)
-        shutil.copytree(root / "opt/var", root / "var", dirs_exist_ok=True, symlinks=True)
+        unpacked = packages.unpacked()
+        shutil.copytree(unpacked / "var", root / "var", dirs_exist_ok=True, symlinks=True)
         self._unpack_image()
         mounts = " && ".join(f"mount --rbind /{name} {root}/{name}" for name in ("usr", "dev", "proc", "sys"))
+        mounts += f" && mount --bind {unpacked} {root}/opt"
         script = f"{mounts} && touch {root}/ready && exec chroot {root} sleep 3600"
         self._holder = world.spawn(world.inside(["unshare", "--mount", "sh", "-ec", script]))
         until(lambda: (root / "ready").exists(), 10, "the node's root")
@@ -270,7 +296,7 @@ class Node:
                     archive.extract(member, self.root)
 
     def command(self, arguments, env=None):
-        path = "/opt/fake:/opt/usr/bin:/opt/usr/libexec:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = "/fake:/opt/usr/bin:/opt/usr/libexec:/usr/sbin:/usr/bin:/sbin:/bin"
         values = dict({"PATH": path, "HOME": "/root", "LANG": "C.UTF-8"}, **(env or {}))
         enter = ["nsenter", "-t", str(self._holder.pid), "--mount", "--net", "--root", "--wd"]
         return [*enter, "env", "-i", *(f"{key}={value}" for key, value in values.items()), *arguments]
@@ -315,7 +341,7 @@ class Node:
 
     def script(self, name, body):
         """A program of that name, found before the real one."""
-        path = self.path("/opt/fake/" + name)
+        path = self.path("/fake/" + name)
         path.write_text("#!/bin/sh\n" + body)
         path.chmod(0o755)
 
@@ -355,6 +381,13 @@ class Node:
 class Packages:
     def __init__(self, out):
         self.out = out
+
+    def unpacked(self):
+        folder = self.out / "unpacked"
+        if not folder.exists():
+            for path in (self.ssm(), self.ecs()):
+                subprocess.run(["dpkg-deb", "-x", path, folder], check=True)
+        return folder
 
     def build(self, *options):
         subprocess.run([AGENTS / "build", "--out", self.out, *options], check=True, timeout=120)

@@ -31,8 +31,8 @@ def empty_world(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def running_world(empty_world):
-    empty_world.start_emulator()
+def running_world(empty_world, packages):
+    empty_world.start_emulator(packages)
     return empty_world
 
 
@@ -40,7 +40,7 @@ def running_world(empty_world):
 def world(running_world):
     yield running_world
     running_world.control("DELETE", "faults")
-    running_world.control("PUT", "settings", {"token_ttl": 3600})
+    running_world.control("PUT", "settings", {"token_ttl": 3600, "long_poll_seconds": 15})
 
 
 @pytest.fixture
@@ -59,3 +59,16 @@ def make_node(world, packages, tmp_path):
 @pytest.fixture
 def node(make_node):
     return make_node()
+
+
+@pytest.fixture(scope="session")
+def role_credentials(running_world, packages, tmp_path_factory):
+    """A credentials file as the SSM agent leaves it, and its mi- id."""
+    node = agents_world.Node(running_world, packages, tmp_path_factory.mktemp("role") / "node")
+    node_id = node.registered()
+    daemon = node.start("amazon-ssm-agent")
+    agents_world.until(node.path("/var/lib/amazon/ssm/runtimeconfig/identity_config.json").exists)
+    node.stop(daemon)
+    text = node.text("/root/.aws/credentials")
+    node.close()
+    return node_id, text

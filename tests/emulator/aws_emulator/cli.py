@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -83,4 +84,6 @@ def main(argv: list[str] | None = None) -> int:
     runtime.stopping.set()
     runtime.hub.disconnect_all()
     runtime.state.save()
+    if not options.state:
+        shutil.rmtree(directory, ignore_errors=True)
     return 0

@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from typing import cast
 from urllib.parse import parse_qs
+
+from moto.ssm.models import ssm_backends
 
 from . import state
 from .runtime import runtime
 from .seed import seed
+from .ssm_models import HybridSsmBackend
 
 PREFIX = "/_emulator"
 Result = tuple[int, Any]
@@ -73,6 +77,28 @@ def _reset(_: dict[str, str], __: dict[str, Any]) -> Result:
     return 200, {}
 
 
+def _ssm_backends() -> list[HybridSsmBackend]:
+    with runtime.lock:
+        return [cast("HybridSsmBackend", b) for b in ssm_backends[runtime.options.account].values()]
+
+
+def _codes(_: dict[str, str], __: dict[str, Any]) -> Result:
+    """Every activation code ever given out, deleted activations included."""
+    found = [
+        {"activation_id": i, "code": code} for backend in _ssm_backends() for i, code in list(backend.codes.items())
+    ]
+    return 200, found
+
+
+def _nodes(_: dict[str, str], __: dict[str, Any]) -> Result:
+    """Every managed node of every region, those that never pinged included."""
+    return 200, [
+        {"managed_instance_id": node.id, "activation_id": node.activation_id, "fingerprint": node.fingerprint}
+        for backend in _ssm_backends()
+        for node in list(backend.nodes.values())
+    ]
+
+
 def _seed(_: dict[str, str], body: dict[str, Any]) -> Result:
     with runtime.lock:
         return 201, seed(body)
@@ -90,6 +116,8 @@ ROUTES: dict[tuple[str, str], Callable[[dict[str, str], dict[str, Any]], Result]
     ("POST", "/clock"): _clock,
     ("POST", "/reset"): _reset,
     ("POST", "/seed"): _seed,
+    ("GET", "/activation-codes"): _codes,
+    ("GET", "/managed-nodes"): _nodes,
 }
 
 

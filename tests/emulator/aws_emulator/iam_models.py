@@ -20,6 +20,8 @@ from .config import OPERATOR_SECRET
 from .iam_policy import as_list
 from .runtime import runtime
 
+AWS_POLICIES: dict[tuple[str, str], list[ManagedPolicy]] = {}
+
 
 def check_trust_policy(document: str) -> None:
     try:
@@ -57,12 +59,17 @@ class HybridIAMBackend(IAMBackend):
         self._add_operator()
 
     def _init_aws_policies(self) -> list[ManagedPolicy]:
-        policies = super()._init_aws_policies()
-        if self.partition != "aws":
-            for policy in policies:
-                for version in policy.versions:
-                    version.document = version.document.replace("arn:aws:", f"arn:{self.partition}:")
-        return policies
+        """Read once for each partition: a reset need not read 1,500 documents again."""
+        key = (self.account_id, self.partition)
+        if key not in AWS_POLICIES:
+            AWS_POLICIES[key] = super()._init_aws_policies()
+            if self.partition != "aws":
+                for policy in AWS_POLICIES[key]:
+                    for version in policy.versions:
+                        version.document = version.document.replace("arn:aws:", f"arn:{self.partition}:")
+        for policy in AWS_POLICIES[key]:
+            policy.attachment_count = 0
+        return AWS_POLICIES[key]
 
     def _add_operator(self) -> None:
         """The administrator that every test starts with. Same key in every partition."""

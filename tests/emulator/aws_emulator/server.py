@@ -54,7 +54,7 @@ class Server(ThreadedWSGIServer):
             return
         request.settimeout(HANDSHAKE_SECONDS)
         try:
-            secured = self.ssl_context.wrap_socket(request, server_side=True)  # type: ignore[union-attr]
+            secured = self.ssl_context.wrap_socket(request, server_side=True)
         except (OSError, ssl.SSLError):
             return  # a client that does not trust the CA, or a port scan
         try:

@@ -30,6 +30,7 @@ from .iam_policy import trusts
 from .runtime import runtime
 
 CODE_ALPHABET = string.ascii_letters + string.digits + "/+"
+FORGET_AFTER = 3600  # seconds that an expired token is still told from an unknown one
 NODE_ROLE_MESSAGE = "Nonexistent role or missing ssm service principal in trust policy"
 
 
@@ -135,6 +136,7 @@ class HybridSsmBackend(SimpleSystemManagerBackend):
         super().__init__(region_name, account_id)
         self._resource_tags = defaultdict(_tag_table)  # moto's has a lambda, which no state file can keep
         self.activations: dict[str, Activation] = {}
+        self.codes: dict[str, str] = {}  # every code ever given out, so that tests can look where it went
         self.nodes: dict[str, ManagedNode] = {}
         self.settings_changed: dict[str, str] = {}
 
@@ -167,16 +169,14 @@ class HybridSsmBackend(SimpleSystemManagerBackend):
             tags={t["Key"]: t["Value"] for t in tags},
         )
         self.activations[activation.id] = activation
+        self.codes[activation.id] = activation.code
         return activation
 
     def delete_activation(self, activation_id: str) -> None:
-        try:
-            uuid.UUID(activation_id)
-        except ValueError as error:
-            message = "The activation ID is not valid. Verify that you entered the correct ActivationId."
-            raise ApiError("InvalidActivationId", message) from error
+        if activation_id not in self.codes:
+            raise ApiError("InvalidActivationId", "The activation ID is not valid.")
         if self.activations.pop(activation_id, None) is None:
-            raise ApiError("InvalidActivation", f"Activation {activation_id} does not exist.")
+            raise ApiError("InvalidActivation", "The activation is not valid. It might have been deleted.")
 
     def register_managed_instance(self, params: dict[str, Any]) -> ManagedNode:
         activation = self.activations.get(str(params.get("ActivationId")))
@@ -239,10 +239,10 @@ class HybridSsmBackend(SimpleSystemManagerBackend):
     def _forget_old_tokens(self, node_id: str) -> None:
         sts = sts_backends[self.account_id][self.partition]
         keys = iam_backends[self.account_id][self.partition].access_keys
-        now = runtime.clock.now()
+        limit = runtime.clock.time() - FORGET_AFTER
         kept = []
         for session in sts.assumed_roles:
-            if session.session_name == node_id and session.expiration.timestamp() <= now.timestamp():
+            if session.session_name == node_id and session.expiration.timestamp() <= limit:
                 keys.pop(session.access_key_id, None)
             else:
                 kept.append(session)

@@ -13,7 +13,6 @@ from moto.core.responses import EmptyResult
 from moto.ssm.models import ssm_backends
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from .errors import JSON_TYPE
 from .errors import ApiError
 from .runtime import runtime
 from .ssm_describe import filter_activations
@@ -21,6 +20,7 @@ from .ssm_describe import filter_nodes
 from .ssm_describe import page
 from .ssm_models import HybridSsmBackend
 from .ssm_models import check_public_key
+from .wire import answer
 
 SERVICE_SETTINGS = {"/ssm/managed-instance/activation-tier": ("standard", {"standard", "advanced"})}
 PINGED = [
@@ -51,11 +51,6 @@ class HybridSsmResponse(SimpleSystemManagerResponse):
     def caller_node(self) -> str:
         return self.normalized_request.environ["emulator.principal"].node_id
 
-    @staticmethod
-    def _plain(result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """For operations that botocore's model does not have."""
-        return json.dumps(result), {"status": 200, "Content-Type": JSON_TYPE}
-
     # activations
 
     def create_activation(self) -> ActionResult:
@@ -73,10 +68,10 @@ class HybridSsmResponse(SimpleSystemManagerResponse):
 
     # managed nodes, for operators
 
-    def describe_instance_information(self) -> ActionResult:
+    def describe_instance_information(self) -> tuple[str, dict[str, Any]]:
         found = filter_nodes(list(self.hybrid.nodes.values()), self.sent)
         items, token = page(found, self.sent.get("MaxResults", 10), self.sent.get("NextToken"))
-        return ActionResult({"InstanceInformationList": [n.describe() for n in items], "NextToken": token})
+        return answer({"InstanceInformationList": [n.describe() for n in items], "NextToken": token})
 
     def deregister_managed_instance(self) -> ActionResult:
         self.hybrid.deregister(self.sent["InstanceId"])
@@ -130,17 +125,17 @@ class HybridSsmResponse(SimpleSystemManagerResponse):
     # the agent
 
     def register_managed_instance(self) -> tuple[str, dict[str, Any]]:
-        return self._plain({"InstanceId": self.hybrid.register_managed_instance(self.sent).id})
+        return answer({"InstanceId": self.hybrid.register_managed_instance(self.sent).id})
 
     def request_managed_instance_role_token(self) -> tuple[str, dict[str, Any]]:
         node = self.hybrid.get_node(self.caller_node)
-        return self._plain(self.hybrid.role_token(node, self.sent.get("Fingerprint", "")))
+        return answer(self.hybrid.role_token(node, self.sent.get("Fingerprint", "")))
 
     def update_managed_instance_public_key(self) -> tuple[str, dict[str, Any]]:
         node = self.hybrid.get_node(self.caller_node)
         check_public_key(self.sent.get("NewPublicKey", ""), self.sent.get("NewPublicKeyType", ""))
         node.public_key = self.sent["NewPublicKey"]
-        return self._plain({})
+        return answer({})
 
     def update_instance_information(self) -> tuple[str, dict[str, Any]]:
         node_id = self.sent.get("InstanceId", "")
@@ -149,8 +144,8 @@ class HybridSsmResponse(SimpleSystemManagerResponse):
         node = self.hybrid.get_node(node_id)
         node.information.update({k: str(self.sent[k]) for k in PINGED if self.sent.get(k) not in (None, "")})
         node.last_ping = runtime.clock.now()
-        return self._plain({})
+        return answer({})
 
     def list_instance_associations(self) -> tuple[str, dict[str, Any]]:
         self.hybrid.get_node(self.sent.get("InstanceId", ""))
-        return self._plain({"Associations": []})
+        return answer({"Associations": []})

@@ -51,7 +51,7 @@ def problems(shape: Shape, value: Any, path: str) -> list[str]:
         prefix = f"{path}." if path else ""
         found = [
             f"Value null at '{prefix}{_lower(name)}' failed to satisfy constraint: Member must not be null"
-            for name in shape.required_members  # type: ignore[attr-defined]
+            for name in shape.required_members
             if value.get(name) is None
         ]
         for name, member in shape.members.items():  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ from botocore.config import Config
 
 KEY = "AKIAOPERATOR00000000"
 SECRET = "operator-secret-for-tests-only-0000000000"
+SESSION = boto3.session.Session()  # one: it keeps the models that it has read
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -104,10 +105,10 @@ class Emulator:
             raise RuntimeError(f"{error.code}: {error.read().decode()}") from error
 
     def client(self, service: str, region: str = "eu-west-1", key: str = KEY, secret: str = SECRET, **more: Any) -> Any:
-        client = boto3.session.Session().client(
+        client = SESSION.client(
             service,
             region_name=region,
-            endpoint_url=self.url,
+            endpoint_url=more.pop("endpoint_url", self.url),
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             config=Config(retries={"total_max_attempts": 1}, **more.pop("config", {})),

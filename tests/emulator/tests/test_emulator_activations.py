@@ -140,6 +140,8 @@ def test_deleting(ssm: Any, role: str) -> None:
     assert ssm.describe_activations()["ActivationList"] == []
     with fails("InvalidActivation"):
         ssm.delete_activation(ActivationId=activation)
+    with fails("InvalidActivationId"):
+        ssm.delete_activation(ActivationId="00000000-0000-0000-0000-000000000000")
     with fails("ValidationException", "regular expression"):
         ssm.delete_activation(ActivationId="not an id")
 

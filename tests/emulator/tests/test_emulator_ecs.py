@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -95,6 +96,12 @@ def test_registering(ecs: Any, server: Node) -> None:
 def test_the_cluster_must_exist_for_the_agent(node: Node) -> None:
     with pytest.raises(WireError, match="ClientException: Cluster not found"):
         node.register_instance("nope")
+
+
+def test_only_a_managed_node_is_external(ecs: Any) -> None:
+    ecs.create_cluster(clusterName="edge")
+    with fails("ClientException", "identity document"):
+        ecs.register_container_instance(cluster="edge", attributes=CAPABILITIES, totalResources=RESOURCES)
 
 
 def test_registering_again_keeps_the_arn_and_custom_attributes(ecs: Any, node: Node) -> None:
@@ -304,7 +311,7 @@ def test_a_task_lives_and_ends(ecs: Any, server: Node) -> None:
         assert (container["command"], container["environment"]) == (["sleep", "60"], {"A": "1"})
         assert container["portMappings"] == [{"containerPort": 80, "hostPort": 8080, "protocol": "tcp"}]
         ack = {"cluster": "edge", "containerInstance": server.instance_arn, "messageId": payload["messageId"]}
-        acs.send('{"type":"AckRequest","message":%s}' % str(ack).replace("'", '"'))  # noqa: UP031
+        acs.send(json.dumps({"type": "AckRequest", "message": ack}))
 
         def report(status: str, **more: Any) -> None:
             change = {"containerName": "app", "runtimeId": "abc", "status": status, **more}
@@ -357,7 +364,16 @@ def test_tasks_wait_for_an_agent_that_is_away(ecs: Any, server: Node) -> None:
     eventually(lambda: not instance(ecs, server)["agentConnected"])
     acs = server.acs()
     try:
-        assert hear(acs, "PayloadMessage")["tasks"][0]["arn"] == task["taskArn"]
+        payload = hear(acs, "PayloadMessage")
+        assert payload["tasks"][0]["arn"] == task["taskArn"]
+        acs.send(json.dumps({"type": "AckRequest", "message": {"messageId": payload["messageId"]}}))
+    finally:
+        hang_up(acs)
+    eventually(lambda: not instance(ecs, server)["agentConnected"])
+    acs = server.acs()
+    try:
+        with pytest.raises(AssertionError, match="no PayloadMessage"):  # it has it
+            hear(acs, "PayloadMessage", timeout=0.7)
     finally:
         hang_up(acs)
 

@@ -73,6 +73,16 @@ def test_a_token_ends(emulator: Emulator, node: Node) -> None:
     assert node.request_token()["TokenExpirationDate"] < before
 
 
+def test_old_tokens_are_forgotten_in_the_end(emulator: Emulator, node: Node) -> None:
+    old = node.token
+    for age, code in ((3601, "ExpiredTokenException"), (7200, "UnrecognizedClientException")):
+        emulator.control("POST", "clock", {"advance": age})
+        node.request_token()
+        node.token = old
+        with pytest.raises(WireError, match=code):
+            node.ping()
+
+
 def test_a_new_key_takes_the_place_of_the_old(emulator: Emulator, node: Node) -> None:
     emulator.control("PUT", "settings", {"key_rotation": True})
     assert node.request_token()["UpdateKeyPair"] is True
@@ -118,7 +128,7 @@ def test_a_deregistered_node(ssm: Any, node: Node) -> None:
     with fails("InvalidInstanceId"):
         ssm.deregister_managed_instance(InstanceId=node.node_id)
     with fails("ValidationException", "regular expression"):
-        ssm.deregister_managed_instance(InstanceId="i-0123456789abcdef0")
+        ssm.deregister_managed_instance(InstanceId="mi-0123456789ABCDEF0")
 
 
 def test_the_role_of_a_node_changes_with_the_next_token(emulator: Emulator, ssm: Any, iam: Any, node: Node) -> None:

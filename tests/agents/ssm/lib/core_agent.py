@@ -230,9 +230,10 @@ def serve(log):
     if not record:
         return no_identity(log)
     identity = Identity(record)
-    stop = threading.Event()
+    # A plain list: an Event set in a handler can meet its own lock.
+    signals = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_args: stop.set())
+        signal.signal(number, lambda number, _frame: signals.append(number))
     channels = Channels()
     log.info("[OnPrem] agent identity is %s", identity.instance_id)
     refresher = Refresher(log, config, identity)
@@ -240,7 +241,8 @@ def serve(log):
     prefix = os.path.dirname(os.path.realpath(sys.argv[0]))
     worker = None
     next_check = 0.0
-    while not stop.wait(0.2):
+    while not signals:
+        time.sleep(0.1)
         if (
             refresher.ready.is_set()
             and time.monotonic() >= next_check

@@ -41,6 +41,7 @@ class Worker:
         self.instance_id, self.region = record["instanceID"], record["region"]
         self.profile = str(self.config.get("Profile", "ShareProfile")) or "default"
         self.channel = ""  # "", ssmmessages or ec2messages
+        self.settled = threading.Event()  # the first attempt at the control channel is over
         self.stop = threading.Event()
 
     def signed(self, service):
@@ -92,7 +93,7 @@ class Worker:
                 self.log.error("[HealthCheck] error when calling AWS APIs. error details - %s", error)
             # A ping without details opens, the full one follows as soon as the channel is settled.
             if not full:
-                self.stop.wait(3 if not self.channel else 0.5)
+                self.settled.wait(3)
                 full = True
                 continue
             if self.stop.wait(minutes * 60):
@@ -143,10 +144,12 @@ class Worker:
             try:
                 connection = self.open_channel()
                 failures, self.channel = 0, "ssmmessages"
+                self.settled.set()
                 self.log.info("[MessageService] [MGSInteractor] Successfully established control channel")
                 self.listen(connection)
             except (ws_client.Closed, aws_http.RequestFailed, OSError) as error:
                 self.channel = "ec2messages"
+                self.settled.set()
                 self.log.error("[MessageService] [MGSInteractor] %s", error)
             failures = min(failures + 1, 8)
             if self.stop.wait(random.uniform(1, 2) * 2**failures):
@@ -196,12 +199,16 @@ class Worker:
                 return
 
     def run(self):
+        # A plain list: an Event set in a handler can meet its own lock.
+        signals = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_args: self.stop.set())
+            signal.signal(number, lambda number, _frame: signals.append(number))
         self.log.info("ssm-agent-worker - v%s", appconfig.VERSION)
         for task in (self.health, self.control_channel, self.poll_messages, self.associations):
             threading.Thread(target=task, daemon=True).start()
-        self.stop.wait()
+        while not signals:
+            time.sleep(0.1)
+        self.stop.set()
         return 0
 
 

@@ -46,7 +46,7 @@ def test_parse(text, settings):
         ("A=1\nA=2\n", {"A": "3"}, "A=3\n", ["A=1"]),
         ("# mine\n\nA=1\nnonsense\n", {}, "A=1\n", ["# mine", "", "nonsense"]),
         ("A=1\n\n", {}, "A=1\n", [""]),
-        ('A="x y"\nB=\'z\'\nC= c\n', {}, "A=x y\nB=z\nC=c\n", []),
+        ("A=\"x y\"\nB='z'\nC= c\n", {}, "A=x y\nB=z\nC=c\n", []),
         ('A="x" "y"\nB="\nC="a\\"b"\n', {}, 'A="x" "y"\nB="\nC="a\\"b"\n', []),  # the two readers cannot be reconciled
         ("A=1", {}, "A=1\n", []),
         ("A=1\r\n", {}, "A=1\n", []),

@@ -104,7 +104,11 @@ def test_secrets_are_never_shown(config, path, capsys):
     path.parent.mkdir(parents=True)
     path.write_text("#ECS_ENGINE_AUTH_DATA=oldsecret\nAWS_SECRET_ACCESS_KEY=foundsecret\nsecretrest\n")
     result = config(
-        settings={"ECS_ENGINE_AUTH_DATA": {"r": "newsecret"}, "HTTP_PROXY": "http://u:secretpw@p:1", "ECS_CLUSTER": "c1"}
+        settings={
+            "ECS_ENGINE_AUTH_DATA": {"r": "newsecret"},
+            "HTTP_PROXY": "http://u:secretpw@p:1",
+            "ECS_CLUSTER": "c1",
+        }
     )
     shown = json.dumps(result)
     for secret in ("oldsecret", "foundsecret", "newsecret", "secretpw", "secretrest"):

@@ -29,6 +29,7 @@ AGENT = r"""#!/bin/sh
 here=$(dirname "$0")
 root=$here/ssm
 echo "$@" >> "$here/agent.log"
+[ ! -e "$here/active-amazon-ssm-agent.service" ] || touch "$here/beside-the-daemon"
 put() { # id region
   mkdir -p "$root/Vault/Store"
   printf '{"instanceID":"%s","region":"%s","privateKey":"%s"}' "$1" "$2" "$3" > "$root/Vault/Store/RegistrationKey.tmp"
@@ -49,6 +50,7 @@ case "$aws" in
   "") ;;
   *) echo "sent code $3"; echo "ERROR $aws"; exit 1;;
 esac
+echo "asked AWS"
 echo made >> "$here/made"
 id=mi-new$(wc -l < "$here/made")
 put "$id" "$7" $$
@@ -129,10 +131,11 @@ class Server:
         return True
 
     def is_clean(self):
-        """No journal, backup or leftover, and no activation code anywhere."""
+        """No journal, backup or leftover, no activation code anywhere, and the daemon was stopped first."""
+        assert not (self.top / "beside-the-daemon").exists()
         assert not list(self.ssm.glob(".ecs_anywhere_backup*"))
         assert not (self.top / "ecs" / "agent.db.ecs_anywhere").exists()
-        for parent, _, names in os.walk(self.ssm):
+        for parent, _unused, names in os.walk(self.ssm):
             for name in names:
                 with open(os.path.join(parent, name), "rb") as stream:
                     assert CODE.encode() not in stream.read()
@@ -178,7 +181,8 @@ def test_registers_a_bare_server(register, server):
 def test_registered_is_left_alone(register, server):
     server.build(registered=True)
     result = register(**{**ACTIVATION, "region": "us-east-1"})
-    assert not result["changed"] and result["managed_instance_id"] == "mi-old" and "warnings" not in result
+    assert not result["changed"] and result["managed_instance_id"] == "mi-old"
+    assert "Set replace" not in json.dumps(result)
     assert not server.lines("agent.log") and not server.lines("systemctl.log")
     assert server.is_old()
 
@@ -364,9 +368,9 @@ def wait_for(condition):
 def test_the_registration_outlives_the_module_and_the_next_run_waits_for_it(register, server):
     server.build(registered=True)
     server.aws_says("slow1")
-    child = in_child(server, {**ACTIVATION, "replace": True})
+    child = in_child(server, {**ACTIVATION, "replace": True}, os.setsid)
     wait_for(lambda: server.lines("agent.log"))
-    os.kill(child, signal.SIGKILL)
+    os.killpg(child, signal.SIGKILL)  # as when a connection ends with all that it started
     os.waitpid(child, 0)
     assert server.made == 0
     result = register(**ACTIVATION, replace=True)  # the same once more
@@ -374,6 +378,29 @@ def test_the_registration_outlives_the_module_and_the_next_run_waits_for_it(regi
     assert result["previous_managed_instance_id"] == "mi-old"
     assert server.made == 1 and len(server.lines("agent.log")) == 1
     assert not server.agent_db.exists() and server.is_clean()
+
+
+def test_a_reset_that_was_done_is_not_done_again(register, server):
+    """Killed between the reset and its note in the journal; then the server rebooted, and the ECS agent registered."""
+    server.build(registered=True)
+    child = in_child(server, {**ACTIVATION, "replace": True}, lambda: die_at_step(_ssm_vault.STARTING))
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert _ssm_vault.read_journal().step == _ssm_vault.RESETTING and not server.agent_db.exists()
+    server.agent_db.write_text("of mi-new1")
+    result = register(state="recovered")
+    assert result["recovered"] and result["ecs_state_reset"]
+    assert server.agent_db.read_text() == "of mi-new1" and server.is_clean()
+
+
+def die_at_step(name):
+    real = module.step
+
+    def deadly(journal, step):
+        if step == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(journal, step)
+
+    module.step = deadly
 
 
 def test_the_next_run_does_not_wait_for_ever(register, server):
@@ -421,7 +448,7 @@ def kill_before_effect(number):
         setattr(os, name, deadly(getattr(os, name)))
     shutil.copy2 = deadly(shutil.copy2)
     subprocess.Popen.wait = deadly(subprocess.Popen.wait)
-    module.run_agent = deadly(module.run_agent)
+    _ssm_vault.run_agent = deadly(_ssm_vault.run_agent)
     module.Services.change = deadly(module.Services.change)
 
 

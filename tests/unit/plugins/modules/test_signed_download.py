@@ -1,0 +1,364 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The module with real keys and real signatures, over HTTP on loopback."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _gpg
+
+CONTENT = b"a package\n" * 1000
+
+
+class Keys:
+    """Keys of a temporary GnuPG home."""
+
+    def __init__(self, home):
+        self._home = home
+
+    def gpg(self, *args, at=None, text=None):
+        faked = ["--faked-system-time", at] if at else []
+        command = [
+            "gpg",
+            "--homedir",
+            self._home,
+            "--batch",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]
+        return subprocess.run(
+            [*command, *faked, *args], check=True, capture_output=True, input=text, env={**os.environ, "LC_ALL": "C"}
+        ).stdout
+
+    def make(self, name, *, expires="never", algorithm="ed25519", at=None):
+        user = f"{name} <{name}@example.com>"
+        self.gpg("--quick-gen-key", user, algorithm, "cert,sign", expires, at=at)
+        return self.fingerprint(name)
+
+    def fingerprint(self, name):
+        return next(line for line in self.listing(name) if line[0] == "fpr")[9]
+
+    def listing(self, name):
+        output = self.gpg("--with-colons", "--list-keys", f"{name}@example.com").decode()
+        return [line.split(":") for line in output.splitlines()]
+
+    def public(self, *names, armour=True):
+        return self.gpg(*(["--armor"] if armour else []), "--export", *(f"{name}@example.com" for name in names))
+
+    def sign(self, name, content, *, at=None, options=("--detach-sign",)):
+        return self.gpg("--local-user", f"{name}@example.com", *options, at=at, text=content)
+
+
+@pytest.fixture(scope="session")
+def keys():
+    home = tempfile.mkdtemp(prefix="gpg")  # short: sockets lie in it
+    keys = Keys(home)
+    keys.make("ours")
+    keys.make("theirs")
+    keys.make("soon", expires="30d", algorithm="rsa2048")
+    keys.make("expired", expires="20200601T000000", at="20200101T000000")
+    with_subkey = keys.make("subkey")
+    keys.gpg("--quick-add-key", with_subkey, "ed25519", "sign", "never")
+    keys.make("revoked")
+    yield keys
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    shutil.rmtree(home)
+
+
+class Served:
+    def __init__(self, directory):
+        self.directory = directory
+        self.requests = []
+        self.url = ""
+
+    def put(self, name, content):
+        (self.directory / name).write_bytes(content)
+        return f"{self.url}/{name}"
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    served = Served(tmp_path / "www")
+    served.directory.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            served.requests.append(self.path)
+
+    handler = functools.partial(Handler, directory=str(served.directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        served.url = f"http://127.0.0.1:{server.server_port}"
+        yield served
+        server.shutdown()
+
+
+@pytest.fixture
+def dest(tmp_path):
+    directory = tmp_path / "dest"
+    directory.mkdir()
+    return directory / "file.deb"
+
+
+@pytest.fixture
+def download(run, served, dest, tmp_path):
+    def _download(*, check=False, **args):
+        given = {"url": f"{served.url}/file.deb", "dest": str(dest), "_ansible_tmpdir": str(tmp_path), **args}
+        result = run("signed_download", check=check, aws=False, **given)
+        assert list(tmp_path.glob("tmp*")) == []  # nothing is left behind
+        return result
+
+    return _download
+
+
+def pinned(keys, *names):
+    return [{"fingerprint": keys.fingerprint(name), "key": keys.public(name).decode()} for name in names]
+
+
+@pytest.fixture
+def signed(served, keys):
+    """A served file and what the module needs to verify it."""
+
+    def _signed(name="ours", content=CONTENT, *, pin=None, **how):
+        served.put("file.deb", content)
+        return {
+            "signature_url": served.put("file.deb.sig", keys.sign(name, content, **how)),
+            "keys": pinned(keys, *(pin or [name])),
+        }
+
+    return _signed
+
+
+def test_good(download, signed, served, dest, keys):
+    args = signed()
+    result = download(**args)
+    assert result["changed"] and dest.read_bytes() == CONTENT
+    assert stat.S_IMODE(dest.stat().st_mode) == 0o644
+    assert result["fingerprint"] == keys.fingerprint("ours") and result["key_expires"] is None
+    assert result["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert "signing key" not in json.dumps(result)
+
+    served.requests.clear()
+    result = download(**args)
+    assert not result["changed"] and result["fingerprint"] == keys.fingerprint("ours")
+    assert served.requests == ["/file.deb.sig"]
+
+
+def test_armoured_signature_and_bundle_with_further_keys(download, signed, served, dest, keys):
+    args = signed(options=("--detach-sign", "--armor"))
+    url = served.put("bundle.gpg", keys.public("theirs", "ours", "soon", armour=False))
+    spaced = " ".join(keys.fingerprint("ours")[at : at + 4] for at in range(0, 40, 4)).lower()
+    result = download(**{**args, "keys": [{"fingerprint": spaced, "url": url}]})
+    assert result["changed"] and dest.exists()
+
+
+def test_a_key_of_the_bundle_that_is_not_pinned_does_not_count(download, signed, served, dest, keys):
+    args = signed("theirs")
+    bundle = keys.public("theirs", "ours").decode()
+    result = download(**{**args, "keys": [{"fingerprint": keys.fingerprint("ours"), "key": bundle}]})
+    assert result["failed"] and "none of the pinned keys" in result["msg"] and not dest.exists()
+
+
+def test_signed_by_a_subkey(download, signed, keys):
+    result = download(**signed("subkey"))
+    signer = next(line for line in keys.listing("subkey") if line[0] == "sub")[4]
+    assert result["fingerprint"] == keys.fingerprint("subkey")
+    assert not result["fingerprint"].endswith(signer)
+
+
+def test_newer_file_replaces_older_one(download, signed, dest):
+    download(**signed())
+    result = download(**signed(content=b"newer"))
+    assert result["changed"] and dest.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("only_gpg", [False, True])
+@pytest.mark.parametrize("old", [None, b"an older, verified file"])
+@pytest.mark.parametrize(
+    "case, said",
+    [
+        ("tampered", "does not fit the file"),
+        ("wrong key", "none of the pinned keys"),
+        ("expired key", "which has expired"),
+        ("revoked key", "has revoked"),
+        ("signature of html", "no detached OpenPGP signature"),
+        ("signed message", "no detached OpenPGP signature"),
+        ("no signature", "There is no signature at http://127.0.0.1"),
+        ("no file", "There is no file at http://127.0.0.1"),
+        ("key without the pinned fingerprint", "does not hold the key with the pinned fingerprint"),
+        ("key of html", "cannot be read"),
+        ("short fingerprint", "is not the fingerprint of a key"),
+        ("checksum", "Its SHA-256 is"),
+    ],
+)
+def test_everything_else_fails_closed(
+    download, signed, served, dest, keys, monkeypatch, tmp_path, case, said, old, only_gpg
+):
+    if only_gpg:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "gpg").symlink_to(shutil.which("gpg"))
+    if old:
+        dest.write_bytes(old)
+    args = signed()
+    if case == "tampered":
+        served.put("file.deb", CONTENT + b"!")
+    elif case == "wrong key":
+        args = signed("theirs", pin=["ours"])
+    elif case == "expired key":
+        args = signed("expired", at="20200201T000000")
+    elif case == "revoked key":
+        args = signed("revoked")
+        args["keys"][0]["key"] = revoked_key(keys)
+    elif case == "signature of html":
+        served.put("file.deb.sig", b"<html>Please log in</html>")
+    elif case == "signed message":
+        served.put("file.deb.sig", keys.sign("ours", b"something else", options=("--sign",)))
+    elif case == "no signature":
+        (served.directory / "file.deb.sig").unlink()
+    elif case == "no file":
+        (served.directory / "file.deb").unlink()
+    elif case == "key without the pinned fingerprint":
+        args["keys"][0]["key"] = keys.public("theirs").decode()
+    elif case == "key of html":
+        args["keys"][0]["key"] = "<html>Please log in</html>"
+    elif case == "short fingerprint":
+        args["keys"][0]["fingerprint"] = args["keys"][0]["fingerprint"][-16:]
+    elif case == "checksum":
+        args["checksum"] = "sha256:" + "0" * 64
+    if only_gpg:
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    result = download(**args)
+    assert result["failed"] and said in result["msg"], result["msg"]
+    assert (dest.read_bytes() if dest.exists() else None) == old
+    assert os.listdir(dest.parent) == (["file.deb"] if old else [])
+
+
+def revoked_key(keys):
+    """The key together with its revocation, made in another home so that it can sign on."""
+    home = tempfile.mkdtemp(prefix="gpg")
+    try:
+        other = Keys(home)
+        certificate = Path(keys._home, "openpgp-revocs.d", f"{keys.fingerprint('revoked')}.rev").read_text()
+        other.gpg("--import", text=keys.public("revoked"))
+        other.gpg("--import", text=certificate.replace(":-----BEGIN", "-----BEGIN").encode())
+        return other.public("revoked").decode()
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+        shutil.rmtree(home)
+
+
+def test_gpg_serves_where_gpgv_is_absent(download, signed, dest, monkeypatch, tmp_path):
+    args = signed()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gpg").symlink_to(shutil.which("gpg"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert download(**args)["changed"] and dest.read_bytes() == CONTENT
+
+
+def test_no_gpg(download, signed, served, dest, monkeypatch, tmp_path):
+    args = signed()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = download(**args)
+    assert result["failed"] and "neither gpgv nor gpg" in result["msg"]
+    assert not dest.exists() and served.requests == []
+
+
+def test_a_download_that_breaks_off_is_told_as_that(download, signed, served, dest, monkeypatch):
+    args = signed()
+    real = http.server.SimpleHTTPRequestHandler.copyfile
+
+    def broken(self, source, outputfile):
+        if self.path == "/file.deb":
+            outputfile.write(source.read(100))
+        else:
+            real(self, source, outputfile)
+
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "copyfile", broken)
+    result = download(**args)
+    assert result["failed"] and "broke off after 100 of 10000 bytes" in result["msg"] and not dest.exists()
+
+
+def test_nobody_answers(download, signed, dest):
+    result = download(**{**signed(), "url": "http://127.0.0.1:9/file.deb"})
+    assert result["failed"] and "Cannot download the file from http://127.0.0.1:9/file.deb" in result["msg"]
+    assert not dest.exists()
+
+
+def test_warns_when_the_newest_key_is_about_to_expire(download, signed, keys):
+    result = download(**signed("soon"))
+    assert f"The newest signing key {keys.fingerprint('soon')} expires on" in json.dumps(result["warnings"])
+    assert result["key_expires"]
+
+
+def test_checksum_alone(download, served, dest):
+    served.put("file.deb", CONTENT)
+    checksum = "sha256:" + hashlib.sha256(CONTENT).hexdigest().upper()
+    result = download(checksum=checksum)
+    assert result["changed"] and result["fingerprint"] is None and dest.read_bytes() == CONTENT
+    served.requests.clear()
+    assert not download(checksum=checksum)["changed"] and served.requests == []
+    dest.unlink()
+    result = download(checksum="sha256:" + "0" * 64)
+    assert result["failed"] and "Its SHA-256 is" in result["msg"] and not dest.exists()
+    assert "is not a checksum" in download(checksum="md5:0")["msg"]
+
+
+def test_something_must_verify_it(download, served, keys):
+    assert "one of the following" in download()["msg"]
+    assert "pinned keys" in download(signature_url=f"{served.url}/x")["msg"]
+
+
+def test_check_mode(download, signed, served, dest):
+    args = signed()
+    result = download(check=True, **args)
+    assert result["changed"] and result["sha256"] is None and not dest.exists() and served.requests == []
+    download(**args)
+    served.requests.clear()
+    assert not download(check=True, **args)["changed"]
+    dest.write_bytes(b"another")
+    assert download(check=True, **args)["changed"] and dest.read_bytes() == b"another"
+    assert "/file.deb" not in served.requests
+
+
+def test_mode(download, signed, dest):
+    args = signed()
+    download(**args)
+    assert download(**args, mode="0600")["changed"]
+    assert stat.S_IMODE(dest.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["ours", "soon", "expired", "subkey", "theirs"])
+@pytest.mark.parametrize("armour", [True, False])
+def test_keys_are_read_as_gpg_reads_them(keys, name, armour):
+    [key] = _gpg.keys(keys.public(name, armour=armour))
+    listed = next(line for line in keys.listing(name) if line[0] == "pub")
+    assert key.fingerprint == keys.fingerprint(name)
+    assert key.created == int(listed[5])
+    assert key.expires == (int(listed[6]) if listed[6] else None)
+
+
+def test_an_expiry_that_was_moved_and_a_signature_of_somebody_else(keys):
+    fingerprint = keys.make("moved", expires="20300101T000000")
+    keys.gpg("--quick-set-expire", fingerprint, "20310101T000000", at="20290101T000000")
+    keys.gpg("--local-user", "theirs@example.com", "--quick-sign-key", fingerprint, at="20290601T000000")
+    [key] = _gpg.keys(keys.public("moved"))
+    assert _gpg.iso_time(key.expires) == "2031-01-01T00:00:00Z"
