@@ -237,6 +237,8 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
 
     instance_id = registration["managed_instance_id"]
     kept = instance_id or (interrupted or {}).get("backup_managed_instance_id")
+    if interrupted and interrupted["operation"] == "clear":
+        kept = None  # ending it ends the identity
     if not kept:
         step(
             "register",
@@ -304,7 +306,11 @@ def batch_groups(
     """
     usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
     if kind == "role":
-        return [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+        groups = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+        for group in groups:
+            *path, group["name"] = group["iam_role"].split(":role/", 1)[-1].strip("/").split("/")
+            group["path"] = "/" + "/".join([*path, ""]) if path else None
+        return groups
     if kind == "activation":
         brought = {
             host: read
@@ -323,8 +329,10 @@ def batch_groups(
     return groups
 
 
-def _result_errors(results: Iterable[Read]) -> dict[str, str]:
-    return {r["item"]["key"]: r["msg"] for r in results if r.get("failed")}
+def _errors(results: Iterable[Read], answer: str) -> dict[str, str]:
+    """The messages of failed items, by group. Their `failed` was taken back so that they stop their own servers only;
+    what tells them is that the *answer* of the module is missing."""
+    return {r["item"]["key"]: r.get("msg") or "it failed without a message" for r in results if answer not in r}
 
 
 def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
@@ -344,8 +352,8 @@ def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
 
 def _activation_problem(group: Read, result: Read, needed: int) -> str | None:
     """Is the caller's own activation good for all servers that need it?"""
-    if result.get("failed"):
-        return str(result["msg"])
+    if "activations" not in result:
+        return str(result.get("msg"))
     name = group["activation_id"]
     found = next((a for a in result["activations"] if a["activation_id"] == name), None)
     if found is None:
@@ -371,16 +379,16 @@ def batch_plan(
     C(count).
     """
     usable = _usable(reads)
-    fleets = {}
-    for result in fleet_results:
-        # a wait that timed out has failed and knows the instances all the same
-        failed = result.get("failed") and "instances" not in result
-        instances = [] if failed else result["instances"]
-        fleets[result["item"]["key"]] = {
-            "error": result["msg"] if failed else None,
-            "instances": {i["managed_instance_id"]: i for i in instances},
+    fleet_results = list(fleet_results)
+    fleet_errors = _errors(fleet_results, "instances")
+    fleets = {
+        result["item"]["key"]: {
+            "error": fleet_errors.get(result["item"]["key"]),
+            "instances": {i["managed_instance_id"]: i for i in result.get("instances", ())},
         }
-    role_errors = _result_errors(role_results)
+        for result in fleet_results
+    }
+    role_errors = _errors(role_results, "iam_role")
     clones = _clone_problems(usable)
     plans: dict[str, Plan] = {}
     for host, read in usable.items():

@@ -16,7 +16,7 @@ description:
   - Only the role's meaning counts. A role made by the console or by hand that does the same is adopted
     without a change.
 author:
-  - the hybrid.ecs_anywhere authors
+  - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
   state:
     description:

@@ -14,7 +14,7 @@ description:
   - Any number of instances is read in as few calls as AWS's pages allow - one for the cluster, one per 100 instances
     to list them (80 when O(managed_instance_ids) names them), one per 100 to describe them, one per 50 managed nodes.
 author:
-  - the hybrid.ecs_anywhere authors
+  - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
   cluster:
     description:
@@ -337,9 +337,9 @@ def main() -> None:
     if failure:
         _errors.fail(module, failure, _errors.place(module, cluster=cluster))
     problem = problem_of_cluster(found, cluster, region)
-    if found is None or problem:
+    if problem:
         module.fail_json(msg=problem)
-        raise SystemExit(1)  # for the type checker: fail_json does not return
+    found = found or {}
     module.exit_json(
         changed=False,
         cluster={"name": found["clusterName"], "arn": found["clusterArn"], "status": found["status"]},

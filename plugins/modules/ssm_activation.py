@@ -16,7 +16,7 @@ description:
   - An activation cannot be changed. One that is not usable any more is replaced - the new one is created first, then
     the old one is deleted. Servers that registered with the old one are not affected.
 author:
-  - the hybrid.ecs_anywhere authors
+  - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
   state:
     description:

@@ -12,7 +12,7 @@ description:
   - Lists the hybrid activations of an account and Region.
   - The codes of activations are not among what AWS tells. They are shown once, when an activation is created.
 author:
-  - the hybrid.ecs_anywhere authors
+  - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
   activation_ids:
     description:

@@ -123,8 +123,10 @@ class Bed:
     def on(self, name: str, script: str, check: bool = True) -> str:
         return testbed.in_server(name, script, check=check)
 
-    def start(self, *hosts: str, options=(), variables=None, playbook=PLAYBOOK, environment=None) -> subprocess.Popen:
-        testbed.write_inventory(list(hosts), [])
+    def start(
+        self, *hosts: str, options=(), variables=None, playbook=PLAYBOOK, environment=None, without=""
+    ) -> subprocess.Popen:
+        testbed.write_inventory(list(hosts), [], without)
         command = [
             str(CHECKOUT / "tests" / "hosts" / "testbed"), "run", "ansible-playbook", playbook, "-i",
             str(testbed.BED / "inventory.json"), "-e", json.dumps(variables or {}), *options,

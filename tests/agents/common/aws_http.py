@@ -81,6 +81,8 @@ def service_url(service, region):
 
 def tls_context():
     context = ssl.create_default_context()
+    # Newer Pythons are stricter about a CA's extensions than the Go programs are.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if "SSL_CERT_FILE" not in os.environ:
         for bundle in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"):
             try:

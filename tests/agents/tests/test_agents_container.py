@@ -51,7 +51,7 @@ class Server:
 def bridge(packages, tmp_path_factory):
     """The emulator on the bridge of a network of its own, and one server beside it."""
     name = f"agents-test-{os.getpid()}"
-    podman("image", "exists", IMAGE)
+    podman("image", "exists", IMAGE)  # fails, rather than skips, without it
     podman("network", "create", "--internal", "--subnet", SUBNET, name)
     world = BridgeWorld(tmp_path_factory.mktemp("bridge"), ADDRESS)
     try:
@@ -145,7 +145,7 @@ def test_a_server_from_installation_to_another_cluster(bridge):
     until(lambda: int(server.show("ecs", "NRestarts")) >= 1, 25, "a restart")
     assert "Data mismatch; saved cluster 'c1'" in server.sh("cat /var/log/ecs/ecs-agent.log")
     until(lambda: server.show("ecs", "ExecMainStatus") == "5", what="status 5")
-    assert server.show("ecs", "ActiveState") == "activating"
+    until(lambda: server.show("ecs", "ActiveState") == "activating", what="activating")
     server.sh("systemctl stop ecs; rm /var/lib/ecs/data/agent.db; systemctl start ecs")
     moved = until(server.introspection, 20, "introspection")
     assert (moved["Cluster"], moved["ContainerInstanceArn"] != arn) == ("c2", True)

@@ -98,7 +98,9 @@ def test_why_not_usable(found, needed, name, tags, why):
 
 
 def test_an_activation_is_shown_without_a_code():
-    shown = _activation.shown({"ActivationId": "i", "ActivationCode": "secret", "ExpirationDate": NOW, "RegistrationLimit": 2})
+    shown = _activation.shown(
+        {"ActivationId": "i", "ActivationCode": "secret", "ExpirationDate": NOW, "RegistrationLimit": 2}
+    )
     assert "secret" not in str(shown)
     assert shown["expiration_date"] == "2026-11-23T20:44:00+00:00"
     assert (shown["registrations_left"], shown["registrations_count"], shown["tags"]) == (2, 0, {})
@@ -152,14 +154,19 @@ def test_what_is_kept_can_be_read_again():
 
 def client_error(code, message="", status=400):
     return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "CreateActivation"
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        "CreateActivation",
     )
 
 
 @pytest.mark.parametrize(
     ("exception", "lost", "refused"),
     [
-        (client_error("ValidationException", "Nonexistent role or missing ssm service principal in trust policy"), False, True),
+        (
+            client_error("ValidationException", "Nonexistent role or missing ssm service principal in trust policy"),
+            False,
+            True,
+        ),
         (client_error("ValidationException", "Not existing role: arn:aws:iam::1:role/R"), False, True),
         (client_error("ValidationException", "1 validation error detected"), False, False),
         (client_error("InvalidParameters", "Nonexistent role"), False, False),

@@ -23,7 +23,7 @@ def api(monkeypatch):
     stubbers = []
 
     def _api(service):
-        client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+        client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
         stubbers.append(Stubber(client))
         stubbers[-1].activate()
         return client, stubbers[-1]
@@ -34,7 +34,12 @@ def api(monkeypatch):
 
 
 WRITES = [
-    ("iam", lambda c: _iam.update_trust(c, "r", "{}"), "update_assume_role_policy", {"RoleName": "r", "PolicyDocument": "{}"}),
+    (
+        "iam",
+        lambda c: _iam.update_trust(c, "r", "{}"),
+        "update_assume_role_policy",
+        {"RoleName": "r", "PolicyDocument": "{}"},
+    ),
     ("iam", lambda c: _iam.update_role(c, "r", Description="d"), "update_role", {"RoleName": "r", "Description": "d"}),
     (
         "iam",
@@ -43,8 +48,18 @@ WRITES = [
         {"RoleName": "r", "PermissionsBoundary": "a" * 20},
     ),
     ("iam", lambda c: _iam.delete_boundary(c, "r"), "delete_role_permissions_boundary", {"RoleName": "r"}),
-    ("iam", lambda c: _iam.attach_policy(c, "r", "a" * 20), "attach_role_policy", {"RoleName": "r", "PolicyArn": "a" * 20}),
-    ("iam", lambda c: _iam.detach_policy(c, "r", "a" * 20), "detach_role_policy", {"RoleName": "r", "PolicyArn": "a" * 20}),
+    (
+        "iam",
+        lambda c: _iam.attach_policy(c, "r", "a" * 20),
+        "attach_role_policy",
+        {"RoleName": "r", "PolicyArn": "a" * 20},
+    ),
+    (
+        "iam",
+        lambda c: _iam.detach_policy(c, "r", "a" * 20),
+        "detach_role_policy",
+        {"RoleName": "r", "PolicyArn": "a" * 20},
+    ),
     (
         "iam",
         lambda c: _iam.tag_role(c, "r", [{"Key": "k", "Value": "v"}]),
@@ -58,7 +73,12 @@ WRITES = [
         "remove_role_from_instance_profile",
         {"RoleName": "r", "InstanceProfileName": "p"},
     ),
-    ("iam", lambda c: _iam.delete_inline_policy(c, "r", "p"), "delete_role_policy", {"RoleName": "r", "PolicyName": "p"}),
+    (
+        "iam",
+        lambda c: _iam.delete_inline_policy(c, "r", "p"),
+        "delete_role_policy",
+        {"RoleName": "r", "PolicyName": "p"},
+    ),
     ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", {"RoleName": "r"}),
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", {"ActivationId": ID}),
     ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", {"Name": "/p"}),
@@ -77,7 +97,12 @@ def test_writes_that_may_be_repeated_send_what_aws_wants_and_are(api, service, c
 DELETIONS = [
     ("iam", lambda c: _iam.delete_boundary(c, "r"), "delete_role_permissions_boundary", "NoSuchEntity"),
     ("iam", lambda c: _iam.detach_policy(c, "r", "a" * 20), "detach_role_policy", "NoSuchEntity"),
-    ("iam", lambda c: _iam.remove_from_instance_profile(c, "r", "p"), "remove_role_from_instance_profile", "NoSuchEntity"),
+    (
+        "iam",
+        lambda c: _iam.remove_from_instance_profile(c, "r", "p"),
+        "remove_role_from_instance_profile",
+        "NoSuchEntity",
+    ),
     ("iam", lambda c: _iam.delete_inline_policy(c, "r", "p"), "delete_role_policy", "NoSuchEntity"),
     ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", "NoSuchEntity"),
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", "InvalidActivation"),
@@ -97,7 +122,12 @@ def test_reading_what_is_missing(api):
     iam, iam_stub = api("iam")
     ssm, ssm_stub = api("ssm")
     ecs, ecs_stub = api("ecs")
-    for operation in ("get_role", "list_attached_role_policies", "list_role_policies", "list_instance_profiles_for_role"):
+    for operation in (
+        "get_role",
+        "list_attached_role_policies",
+        "list_role_policies",
+        "list_instance_profiles_for_role",
+    ):
         iam_stub.add_client_error(operation, "NoSuchEntity")
     assert _iam.get_role(iam, "r") is None
     assert _iam.list_attached_policies(iam, "r") == []
@@ -133,7 +163,9 @@ def test_create_activation_is_repeated_when_throttled(api, code):
     assert _ssm.create_activation(client, IamRole="r") == {"ActivationId": ID, "ActivationCode": "c" * 20}
 
 
-@pytest.mark.parametrize("code", ["InternalServerError", "InternalFailure", "ServiceUnavailable", "ValidationException"])
+@pytest.mark.parametrize(
+    "code", ["InternalServerError", "InternalFailure", "ServiceUnavailable", "ValidationException"]
+)
 def test_create_activation_is_repeated_for_nothing_else(api, code):
     client, stubber = api("ssm")
     stubber.add_client_error("create_activation", code)
@@ -151,13 +183,15 @@ def test_reads_survive_a_broken_connection(api):
         return real(**params)
 
     client.get_parameter = once_broken
-    stubber.add_response("get_parameter", {"Parameter": {"Name": "/p", "Value": "v"}}, {"Name": "/p", "WithDecryption": True})
+    stubber.add_response(
+        "get_parameter", {"Parameter": {"Name": "/p", "Value": "v"}}, {"Name": "/p", "WithDecryption": True}
+    )
     assert _ssm.get_parameter(client, "/p") == {"Name": "/p", "Value": "v"}
 
 
 def test_retries_end(api):
     client, stubber = api("ssm")
-    for _ in range(8):
+    for _try in range(8):
         stubber.add_client_error("create_activation", "ThrottlingException")
     with pytest.raises(_ssm.SsmError):
         _ssm.create_activation(client, IamRole="r")

@@ -21,9 +21,23 @@ WORDS = (
     [
         # AWS's own words name the action, which need not be the call's
         ("ssm", "CreateActivation", "AccessDeniedException", WORDS, "permission iam:PassRole", "role/r to them"),
-        ("ssm", "CreateActivation", "AccessDeniedException", "", "permission ssm:CreateActivation", "ssm:CreateActivation"),
+        (
+            "ssm",
+            "CreateActivation",
+            "AccessDeniedException",
+            "",
+            "permission ssm:CreateActivation",
+            "ssm:CreateActivation",
+        ),
         ("iam", "GetRole", "AccessDenied", "", "permission iam:GetRole", "allow iam:GetRole"),
-        ("iam", "GetRole", "AccessDenied", WORDS.replace("no identity", "explicit deny in an identity"), "denies", "Deny"),
+        (
+            "iam",
+            "GetRole",
+            "AccessDenied",
+            WORDS.replace("no identity", "explicit deny in an identity"),
+            "denies",
+            "Deny",
+        ),
         ("ssm", "DescribeActivations", "ExpiredTokenException", "", "expired", "log in"),
         ("iam", "GetRole", "InvalidClientTokenId", "", "access key", "profile"),
         ("ssm", "DescribeActivations", "UnrecognizedClientException", "", "access key", "region"),
@@ -32,7 +46,14 @@ WORDS = (
         ("ssm", "", "NoCredentialsError", "", "no complete AWS credentials", "profile"),
         ("ssm", "CreateActivation", "ThrottlingException", "Rate exceeded", "limits the rate", "later"),
         ("ssm", "CreateActivation", "TooManyUpdates", "", "limits the rate", "later"),
-        ("ssm", "CreateActivation", "ValidationException", _errors.ROLE_NOT_USABLE[0], "does not trust ssm", "trust policy"),
+        (
+            "ssm",
+            "CreateActivation",
+            "ValidationException",
+            _errors.ROLE_NOT_USABLE[0],
+            "does not trust ssm",
+            "trust policy",
+        ),
         ("ssm", "CreateActivation", "ValidationException", _errors.ROLE_NOT_USABLE[1], "does not exist", "path"),
         ("ssm", "CreateActivation", "ValidationException", "1 validation error", "AWS does not take", "correct"),
         ("ecs", "ListContainerInstances", "ClusterNotFoundException", "", "no such cluster", "region"),
@@ -77,8 +98,9 @@ def client_error(code="AccessDenied", message="no."):
         ),
         (
             AnsibleAWSError("Failed to read the role", NoCredentialsError()),
-            "Failed to read the role (role r): NoCredentialsError (Unable to locate credentials). Likely cause: no complete "
-            "AWS credentials were found on the controller. Next: give a profile or keys, by option or environment.",
+            "Failed to read the role (role r): NoCredentialsError (Unable to locate credentials). Likely cause: no "
+            "complete AWS credentials were found on the controller. Next: give a profile or keys, by option or "
+            "environment.",
         ),
         (AnsibleAWSError("Just words"), "Just words"),
     ],

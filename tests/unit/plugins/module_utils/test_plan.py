@@ -206,7 +206,7 @@ STOPPED = {**UNIT, "active_state": "inactive"}
         ),
         (
             "ssm_agent:registration:interrupted",
-            {"backup_managed_instance_id": None},
+            {"backup_managed_instance_id": None, "operation": "register"},
             ["recover", "wait"],
             "interrupted",
         ),
@@ -251,9 +251,18 @@ def _emptied(host, **registration):
         (_emptied(RIGHT), ["register", "wait"], "not registered with Systems Manager"),
         (_emptied(RIGHT, stale=True), ["register", "wait"], "vault was emptied"),
         # the identity is in the backup: it comes back, so no registration is spent and none is lost
-        (_emptied(RIGHT, interrupted={"backup_managed_instance_id": MI}), ["recover", "wait"], "interrupted"),
         (
-            _emptied(RIGHT, interrupted={"backup_managed_instance_id": None}),
+            _emptied(RIGHT, interrupted={"backup_managed_instance_id": MI, "operation": "register"}),
+            ["recover", "wait"],
+            "interrupted",
+        ),
+        (
+            _emptied(RIGHT, interrupted={"backup_managed_instance_id": MI, "operation": "clear"}),
+            ["recover", "register", "wait"],
+            "interrupted",
+        ),
+        (
+            _emptied(RIGHT, interrupted={"backup_managed_instance_id": None, "operation": "register"}),
             ["recover", "register", "wait"],
             "interrupted",
         ),
@@ -378,6 +387,21 @@ def test_only_managed_roles_and_needed_activations_are_grouped():
     assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
 
 
+@pytest.mark.parametrize(
+    "given, name, path",
+    [
+        ("ecsAnywhereRole", "ecsAnywhereRole", None),
+        ("service-role/Mine", "Mine", "/service-role/"),
+        ("/a/b/Mine", "Mine", "/a/b/"),
+        ("arn:aws-cn:iam::123456789012:role/Mine", "Mine", None),
+        ("arn:aws:iam::123456789012:role/a/Mine", "Mine", "/a/"),
+    ],
+)
+def test_the_node_role_is_given_as_name_path_and_name_or_arn(given, name, path):
+    (group,) = batch_groups({"a": read(BARE, iam_role=given)}, "role")
+    assert (group["name"], group["path"]) == (name, path)
+
+
 def test_one_activation_for_a_batch_sized_to_those_who_need_it():
     reads = {"right": read(RIGHT), "bare1": read(BARE), "bare2": read(BARE), "far": read(BARE, region="us-east-1")}
     result = batch_plan(reads, fleet(reads, [INSTANCE]))
@@ -399,7 +423,7 @@ def test_an_activation_has_at_most_a_thousand_registrations():
 def test_an_error_of_one_group_concerns_its_servers_alone():
     reads = {"a": read(BARE), "b": read(BARE, region="us-east-1")}
     good, bad = fleet(reads)
-    bad = {"item": bad["item"], "failed": True, "msg": "no such cluster"}
+    bad = {"item": bad["item"], "failed": False, "msg": "no such cluster"}
     result = batch_plan(reads, [good, bad])
     assert result["plans"]["b"]["problems"] == ["no such cluster"]
     assert result["plans"]["a"]["problems"] == []
@@ -409,7 +433,7 @@ def test_an_error_of_one_group_concerns_its_servers_alone():
 def test_a_role_that_cannot_be_made_right_stops_its_servers():
     reads = {"a": read(BARE), "b": read(BARE, iam_role="Other")}
     key = group_key({**WANTED, "iam_role": "Other"}, *NODE_ROLE)
-    roles = [{"item": {"key": key}, "failed": True, "msg": "not authorized to perform iam:CreateRole"}]
+    roles = [{"item": {"key": key}, "failed": False, "msg": "not authorized to perform iam:CreateRole"}]
     result = batch_plan(reads, fleet(reads), roles)
     assert result["plans"]["b"] == {
         "problems": ["not authorized to perform iam:CreateRole"],
@@ -449,7 +473,7 @@ FOUND = {
         ({"activations": [{**FOUND, "registrations_count": 2}]}, "1 registrations left, 2 servers"),
         ({"activations": [{**FOUND, "expired": True}]}, "expired at 2026-11-24T00:00:00Z"),
         ({"activations": []}, "does not exist in eu-west-1"),
-        ({"failed": True, "msg": "not authorized"}, "not authorized"),
+        ({"failed": False, "msg": "not authorized"}, "not authorized"),
     ],
 )
 def test_a_callers_own_activation_must_be_good_for_all_who_need_it(result, sentence):

@@ -41,7 +41,9 @@ def wanted(role, **changes):
     return _role.wanted(role, wish(**changes), [CORE, NODE], "aws")
 
 
-BOUND = {"PermissionsBoundary": {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": MINE}}
+BOUND = {
+    "PermissionsBoundary": {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": MINE}
+}
 
 
 @pytest.mark.parametrize(

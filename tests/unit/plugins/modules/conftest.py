@@ -21,7 +21,14 @@ CREDENTIALS = {"access_key": "AKIAEXAMPLE000000000", "secret_key": "example", "r
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch):
     """No profile, key or endpoint of the person who runs the tests takes part in them."""
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_URL",
+        "AWS_CA_BUNDLE",
+        "AWS_SESSION_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
@@ -31,6 +38,7 @@ def _nothing_from_outside(monkeypatch):
 @pytest.fixture
 def run(capsys):
     """run("ssm_activation", check=True, state="present", ...) -> what main() printed, as a dictionary."""
+
     def _run(name, /, *, check=False, diff=False, aws=True, **args):
         module = importlib.import_module(f"ansible_collections.hybrid.ecs_anywhere.plugins.modules.{name}")
         given = {**(CREDENTIALS if aws else {}), **args, "_ansible_check_mode": check, "_ansible_diff": diff}
@@ -67,7 +75,7 @@ def stub(monkeypatch):
 
     def _stub(service):
         if service not in stubbers:
-            client = boto3.client(service, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+            client = boto3.client(service, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
             stubbers[service] = Stubber(client)
             stubbers[service].activate()
         return stubbers[service]

@@ -32,11 +32,12 @@ CONSOLE = {
 @pytest.fixture
 def iam():
     with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
-        yield boto3.client("iam", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+        yield boto3.client("iam", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
 
 
-def make(iam, trust=CONSOLE, policies=(SSM, ECS), **params):
-    iam.create_role(RoleName="ecsAnywhereRole", AssumeRolePolicyDocument=json.dumps(trust), **params)
+def make(iam, trust=None, policies=(SSM, ECS), **params):
+    document = json.dumps(trust or CONSOLE)
+    iam.create_role(RoleName="ecsAnywhereRole", AssumeRolePolicyDocument=document, **params)
     for arn in policies:
         iam.attach_role_policy(RoleName="ecsAnywhereRole", PolicyArn=arn)
 
@@ -149,7 +150,9 @@ def test_other_policies_go_only_if_asked(iam, run):
 
 
 def test_names_are_resolved_once_and_then_known(iam, calls, run):
-    assert run("ecs_anywhere_role", managed_policies=["CloudWatchAgentServerPolicy", SSM], purge_policies=True)["changed"]
+    assert run("ecs_anywhere_role", managed_policies=["CloudWatchAgentServerPolicy", SSM], purge_policies=True)[
+        "changed"
+    ]
     assert "ListPolicies" in calls
     calls.clear()
     result = run("ecs_anywhere_role", managed_policies=["CloudWatchAgentServerPolicy", SSM], purge_policies=True)
@@ -263,7 +266,7 @@ def test_a_quicker_creator_is_no_error(iam, calls, run, monkeypatch):
     ],
 )
 def test_a_missing_permission_is_named(stub, run, operation, action):
-    words = f"User: arn:aws:iam::123456789012:user/x is not authorized to perform: {action} on resource: role ecsAnywhereRole"
+    words = f"User: arn:aws:iam::123456789012:user/x is not authorized to perform: {action} on resource: role r"
     iam = stub("iam")
     made = {
         "Path": "/",

@@ -52,7 +52,7 @@ def node(n, **changes):
 
 
 class Fleet:
-    """ECS and SSM with so many external instances and AWS's page sizes; counts calls, lets botocore check parameters."""
+    """ECS and SSM with so many external instances and AWS's page sizes. It counts calls, botocore checks parameters."""
 
     def __init__(self, stub, count, *, known_to_ssm=None):
         self.count, self.calls = count, []
@@ -78,10 +78,10 @@ class Fleet:
             Answer.status_code = 400
         return Answer, {"ResponseMetadata": {"HTTPStatusCode": Answer.status_code}, **parsed}
 
-    def DescribeClusters(self, clusters):  # noqa: N802
+    def DescribeClusters(self, clusters):
         return {"clusters": [CLUSTER]}
 
-    def ListContainerInstances(self, cluster, filter, maxResults, nextToken="0"):  # noqa: A002, N802, N803
+    def ListContainerInstances(self, cluster, filter, maxResults, nextToken="0"):
         assert maxResults == 100
         chosen = range(self.count)
         if filter.startswith("ec2InstanceId in ["):
@@ -93,11 +93,11 @@ class Fleet:
         more = {"nextToken": str(start + 100)} if start + 100 < len(chosen) else {}
         return {"containerInstanceArns": [arn(n) for n in chosen[start : start + 100]], **more}
 
-    def DescribeContainerInstances(self, cluster, containerInstances, include):  # noqa: N802, N803
+    def DescribeContainerInstances(self, cluster, containerInstances, include):
         assert len(containerInstances) <= 100 and include == ["TAGS"]
         return {"containerInstances": [container_instance(int(a.rsplit("/", 1)[1], 16)) for a in containerInstances]}
 
-    def DescribeInstanceInformation(self, Filters, MaxResults):  # noqa: N802, N803
+    def DescribeInstanceInformation(self, Filters, MaxResults):
         ids = Filters[0]["Values"]
         assert Filters[0]["Key"] == "InstanceIds" and len(ids) <= MaxResults == 50
         if self.refused in ids:
@@ -156,7 +156,10 @@ def test_an_empty_list_asks_for_the_cluster_only(stub, run):
 
 @pytest.mark.parametrize(
     ("clusters", "words"),
-    [([], "There is no ECS cluster edge in region eu-west-1"), ([{**CLUSTER, "status": "INACTIVE"}], "is INACTIVE, not ACTIVE")],
+    [
+        ([], "There is no ECS cluster edge in region eu-west-1"),
+        ([{**CLUSTER, "status": "INACTIVE"}], "is INACTIVE, not ACTIVE"),
+    ],
 )
 def test_a_cluster_that_is_of_no_use(stub, run, clusters, words):
     stub("ecs").add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["edge"]})

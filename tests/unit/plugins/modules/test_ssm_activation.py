@@ -196,7 +196,9 @@ def test_an_old_one_that_cannot_be_deleted_does_not_cost_the_new_code(stub, run)
     ssm = stub("ssm")
     will_describe(ssm, activation(Expired=True))
     will_create(ssm)
-    ssm.add_client_error("delete_activation", "AccessDeniedException", "not authorized to perform: ssm:DeleteActivation")
+    ssm.add_client_error(
+        "delete_activation", "AccessDeniedException", "not authorized to perform: ssm:DeleteActivation"
+    )
     result = run("ssm_activation", iam_role="r", activation_id=OLD, activation_code=KEPT)
     assert result["activation_code"] == CODE
     assert "ssm:DeleteActivation" in json.dumps(result["warnings"]) and OLD in json.dumps(result["warnings"])
@@ -342,7 +344,7 @@ def test_iam_propagation_is_waited_for(stub, run, no_sleep):
 
 def test_waiting_for_iam_ends(stub, run, no_sleep):
     ssm, iam = stub("ssm"), stub("iam")
-    for _ in range(60):
+    for _try in range(60):
         refused(ssm)
         iam.add_response("get_role", role_answer())
     result = run("ssm_activation", iam_role="r", iam_propagation_timeout=60)
@@ -354,7 +356,7 @@ def test_waiting_for_iam_ends(stub, run, no_sleep):
 
 def test_a_role_without_trust_is_shown_and_given_up_soon(stub, run, no_sleep):
     ssm, iam = stub("ssm"), stub("iam")
-    for _ in range(60):
+    for _try in range(60):
         refused(ssm)
         iam.add_response("get_role", role_answer(trust="ecs-tasks.amazonaws.com"))
     result = run("ssm_activation", iam_role="r")
@@ -457,7 +459,7 @@ def test_one_that_shows_up_only_later_is_deleted_too(stub, run, no_sleep, monkey
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
     ssm = stub("ssm")
     Lossy(ssm, [CLOSED])
-    for _ in range(3):
+    for _try in range(3):
         will_look(ssm)
     will_create(ssm)
     will_look(ssm, activation(OLD, Tags=[{"Key": "hybrid.ecs_anywhere/request", "Value": str(uuid.UUID(int=1))}]))
@@ -468,7 +470,7 @@ def test_one_that_shows_up_only_later_is_deleted_too(stub, run, no_sleep, monkey
 def test_it_is_made_anew_only_once(stub, run, no_sleep):
     ssm = stub("ssm")
     lossy = Lossy(ssm, [CLOSED, CLOSED, CLOSED])
-    for _ in range(6):
+    for _try in range(6):
         will_look(ssm)
     result = run("ssm_activation", iam_role="r")
     assert result["failed"] and "ConnectionClosedError" in result["msg"] and len(lossy.tags) == 2
@@ -477,9 +479,13 @@ def test_it_is_made_anew_only_once(stub, run, no_sleep):
 def test_if_it_cannot_be_looked_for_the_tag_is_told(stub, run, no_sleep):
     ssm = stub("ssm")
     lossy = Lossy(ssm, [CLOSED])
-    ssm.add_client_error("describe_activations", "AccessDeniedException", "not authorized to perform: ssm:DescribeActivations")
+    ssm.add_client_error(
+        "describe_activations", "AccessDeniedException", "not authorized to perform: ssm:DescribeActivations"
+    )
     result = run("ssm_activation", iam_role="r")
-    assert f"hybrid.ecs_anywhere/request={lossy.tags[0]}" in result["msg"] and "ssm:DescribeActivations" in result["msg"]
+    assert (
+        f"hybrid.ecs_anywhere/request={lossy.tags[0]}" in result["msg"] and "ssm:DescribeActivations" in result["msg"]
+    )
 
 
 def test_a_request_that_never_left_is_not_looked_for(stub, run, no_sleep):
@@ -497,7 +503,11 @@ def test_botocore_repeats_nothing_by_itself_whatever_the_user_configured(run, no
             self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers["X-Amz-Target"].split(".")[1]
             seen.append(operation)
-            body = b'{"ActivationList": []}' if operation == "DescribeActivations" else b'{"__type": "InternalServerError"}'
+            body = (
+                b'{"ActivationList": []}'
+                if operation == "DescribeActivations"
+                else b'{"__type": "InternalServerError"}'
+            )
             self.send_response(200 if operation == "DescribeActivations" else 500)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

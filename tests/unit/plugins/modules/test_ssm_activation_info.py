@@ -48,7 +48,9 @@ def test_filters_are_aws_own_and_the_role_is_normalised(stub, run):
         {"FilterKey": "DefaultInstanceName", "FilterValues": ["edge"]},
         {"FilterKey": "ActivationIds", "FilterValues": [IDS[0]]},
     ]
-    stub("ssm").add_response("describe_activations", {"ActivationList": ALL[1:2]}, {"Filters": filters, "MaxResults": 50})
+    stub("ssm").add_response(
+        "describe_activations", {"ActivationList": ALL[1:2]}, {"Filters": filters, "MaxResults": 50}
+    )
     result = run(
         "ssm_activation_info",
         iam_role="arn:aws:iam::123456789012:role/service-role/r",
