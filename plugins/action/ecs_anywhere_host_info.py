@@ -26,8 +26,8 @@ class ActionModule(ActionBase):
                 return {
                     **result,
                     "failed": True,
-                    "msg": f"the play's strategy is '{strategy}', under which Ansible runs a run-once task once for every host: "
-                    "each server would get an activation of its own. Use 'strategy: linear' for this role.",
+                    "msg": f"the play's strategy is '{strategy}', under which Ansible runs a run-once task once "
+                    "for every host: each server would get an activation of its own. Use 'strategy: linear' for this role.",
                 }
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         if wanted is not None:

@@ -34,28 +34,8 @@ MAX_TAGS = 49  # AWS's 50 less our own
 SETTLE_SECONDS = 15.0
 LOOKS = (0.0, 2.0, 4.0)
 
-_ROLE_ARN = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/(.+)")
-_UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TEXT = re.compile(r"[\w\s.:/=+\-@]*")  # AWS's [\p{L}\p{Z}\p{N}_.:/=+\-@]*
-
-
-def role_name(given: str) -> str:
-    """Path and name as CreateActivation wants it. ValueError says what is wrong, in words for a user."""
-    text = given.strip()
-    arn = _ROLE_ARN.fullmatch(text)
-    if text.startswith("arn:") and not arn:
-        raise ValueError(f"iam_role: {given} is not the ARN of an IAM role (arn:aws:iam::ACCOUNT:role/NAME)")
-    name = (arn.group(1) if arn else text).lstrip("/")
-    if _UNIQUE_ID.fullmatch(name.rsplit("/", maxsplit=1)[-1]):
-        raise ValueError(f"iam_role: {given} is a unique id, which AWS does not take here. Give its name or ARN.")
-    if not re.fullmatch(r"([\w+=,.@-]+/)*[\w+=,.@-]+", name):
-        raise ValueError(f"iam_role: {given!r} is not the name of a role, path and name, or its ARN")
-    if name.startswith("aws-service-role/"):
-        raise ValueError(f"iam_role: {given} is a service-linked role, which AWS does not take here")
-    if len(name) > 64:
-        raise ValueError(f"iam_role: {name} has {len(name)} characters, path included; AWS takes at most 64")
-    return name
 
 
 def problem_of_id(activation_id: str) -> str | None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+
 Read = Mapping[str, Any]
 Plan = dict[str, Any]
 
@@ -203,6 +205,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     right has neither.
     """
     problems = host_problems(host, wanted)
+    role = _role_name_problem(wanted)
+    if role:
+        problems.append(role)
     if aws["error"]:
         problems.append(aws["error"])
     else:
@@ -295,6 +300,14 @@ def _usable(reads: Mapping[str, Read | None]) -> dict[str, Read]:
     return {host: read for host, read in reads.items() if read and read.get("wanted")}
 
 
+def _role_name_problem(wanted: Read) -> str | None:
+    try:
+        role_name(wanted["iam_role"])
+    except ValueError as error:
+        return f"ecs_anywhere_{error}"
+    return None
+
+
 def batch_groups(
     reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
 ) -> list[dict[str, Any]]:
@@ -307,8 +320,9 @@ def batch_groups(
     usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
     if kind == "role":
         groups = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+        groups = [group for group in groups if not _role_name_problem(group)]
         for group in groups:
-            *path, group["name"] = group["iam_role"].split(":role/", 1)[-1].strip("/").split("/")
+            *path, group["name"] = role_name(group["iam_role"]).split("/")
             group["path"] = "/" + "/".join([*path, ""]) if path else None
         return groups
     if kind == "activation":

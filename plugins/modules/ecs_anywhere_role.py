@@ -239,10 +239,10 @@ iam_role:
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 
 SERVICE = "ssm.amazonaws.com"
 BASE_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
@@ -274,7 +274,7 @@ def present(
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "default": "ecsAnywhereRole", "aliases": ["role_name"]},

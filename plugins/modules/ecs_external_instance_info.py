@@ -30,8 +30,8 @@ options:
     elements: str
   wait:
     description:
-      - Look again every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected to
-        ECS. Whenever it changes, one line tells how many are there and which are not.
+      - Look again every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
+        to ECS. Whenever it changes, one line tells how many are there and which are not.
       - The controller does this between executions of the module.
     type: bool
     default: false
@@ -267,11 +267,11 @@ instances:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 
 
 def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) -> str | None:
@@ -288,9 +288,7 @@ def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) ->
     return None
 
 
-def read(
-    module: AnsibleAWSModule, cluster: str, ids: list[str] | None
-) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+def read(module: AwsModule, cluster: str, ids: list[str] | None) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The cluster, and the instances if it is active. The second client is made only if there is anything to ask it."""
     client = module.client("ecs")
     found = _ecs.describe_cluster(client, cluster)
@@ -304,7 +302,7 @@ def read(
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "managed_instance_ids": {"type": "list", "elements": "str"},

@@ -262,12 +262,13 @@ from typing import Any
 from typing import NoReturn
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _expiry
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 
 def request_of(p: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -285,7 +286,7 @@ def request_of(p: dict[str, Any], now: datetime) -> dict[str, Any]:
         if problem:
             raise ValueError(problem)
     request = {
-        "IamRole": _activation.role_name(p["iam_role"] or ""),
+        "IamRole": role_name(p["iam_role"] or ""),
         "RegistrationLimit": limit,
         "ExpirationDate": _expiry.parse(p["expiration"], now),
         "DefaultInstanceName": p["default_instance_name"],
@@ -299,7 +300,7 @@ def find(client: Any, activation_id: str) -> dict[str, Any] | None:
     return _activation.shown(found[0]) if found else None
 
 
-def look_at_role(module: AnsibleAWSModule, role: str) -> _activation.Verdict:
+def look_at_role(module: AwsModule, role: str) -> _activation.Verdict:
     """Ask IAM why SSM may have refused the role. Not being allowed to ask must not hide what SSM said."""
     from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
 
@@ -325,7 +326,7 @@ def is_parameter_taken(error: _ssm.SsmError) -> bool:
 
 
 def replace(
-    module: AnsibleAWSModule, client: Any, request: dict[str, Any], held: _activation.Held | None, exists: bool
+    module: AwsModule, client: Any, request: dict[str, Any], held: _activation.Held | None, exists: bool
 ) -> tuple[dict[str, Any], str]:
     """Create, keep, and only then delete the old one. The only function that writes for state=present."""
     p = module.params
@@ -359,9 +360,7 @@ def replace(
     return activation, code
 
 
-def present(
-    module: AnsibleAWSModule, client: Any, request: dict[str, Any], now: datetime, write: bool
-) -> dict[str, Any]:
+def present(module: AwsModule, client: Any, request: dict[str, Any], now: datetime, write: bool) -> dict[str, Any]:
     p = module.params
     held: _activation.Held | None = None
     if p["activation_id"]:
@@ -396,7 +395,7 @@ def present(
     return result
 
 
-def absent(module: AnsibleAWSModule, client: Any, write: bool) -> dict[str, Any]:
+def absent(module: AwsModule, client: Any, write: bool) -> dict[str, Any]:
     """Deleting is tried without looking first: a look could miss an activation that is seconds old."""
     p = module.params
     activation_id, parameter = p["activation_id"], None
@@ -419,13 +418,13 @@ def absent(module: AnsibleAWSModule, client: Any, write: bool) -> dict[str, Any]
     return result
 
 
-def fail_early(module: AnsibleAWSModule, msg: str) -> NoReturn:
+def fail_early(module: AwsModule, msg: str) -> NoReturn:
     module.fail_json(msg=msg)
     raise SystemExit(1)
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "iam_role": {"type": "str", "aliases": ["role"]},

@@ -134,10 +134,11 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 
 def chosen(activations: list[dict[str, Any]], usable: bool | None, now: datetime) -> list[dict[str, Any]]:
@@ -150,7 +151,7 @@ def chosen(activations: list[dict[str, Any]], usable: bool | None, now: datetime
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "activation_ids": {"type": "list", "elements": "str", "aliases": ["activation_id"]},
             "iam_role": {"type": "str", "aliases": ["role"]},
@@ -164,7 +165,7 @@ def main() -> None:
     filters: dict[str, list[str]] = {}
     try:
         if p["iam_role"]:
-            filters["IamRole"] = [_activation.role_name(p["iam_role"])]
+            filters["IamRole"] = [role_name(p["iam_role"])]
     except ValueError as error:
         problem = str(error)
     if p["default_instance_name"]:

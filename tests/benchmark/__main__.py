@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """make bench: ours beside its peer, alternating in one run against one emulator, printed as ratios.
 
-    python tests/benchmark [role] [fleet]
+python tests/benchmark [role] [fleet]
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Emulator:
         self.control("DELETE", "calls")
         return [call["operation"].split(":")[-1] for call in calls]
 
-    def client(self, service: str):  # noqa: ANN201 - boto3 makes its classes at run time
+    def client(self, service: str):
         return boto3.client(service, region_name=REGION, endpoint_url=self.url, aws_access_key_id=OPERATOR[0],
                             aws_secret_access_key=OPERATOR[1])  # fmt: skip
 

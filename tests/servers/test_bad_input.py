@@ -18,6 +18,7 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+FETCHED = "/var/cache/apt/archives/ecs_anywhere-"
 # What a run leaves behind by being a run.
 OWN_TRACES = r"^/(proc|sys|run|tmp|dev|var/log|var/lib/systemd|root/\.ansible|var/cache/apt/pkgcache|var/lib/apt)"
 
@@ -39,16 +40,18 @@ def plain(bed):
 def refused(bed, aws, plain):
     """Run against the bare server; it must fail with the sentence and leave everything as it was."""
 
-    def run(*sentences, host=plain, writes=(), left=(), **how):
-        bed.on(host, "touch /stamp")
+    def run(*sentences, host=plain, writes=(), left=(), fetched=False, **how):
+        """fetched: AWS refuses only after the packages were fetched, which lie in apt's cache then."""
+        bed.on(host, f"rm -f {FETCHED}*; touch /stamp")
         result = bed.register(host, **how)
         assert result.returncode != 0
         assert result.recap(host)["failed"] == 1
-        assert result.recap(host)["changed"] == 0
+        assert result.recap(host)["changed"] == fetched
         for sentence in sentences:
             assert sentence in result.text
         assert "Traceback" not in result.output
-        touched = bed.on(host, f"find / -xdev -newer /stamp -type f | grep -vE '{OWN_TRACES}' | grep -v ^/stamp || :")
+        touched = bed.on(host, f"find / -xdev -newer /stamp -type f | grep -vE '{OWN_TRACES}|^/stamp' || :")
+        touched = "\n".join(line for line in touched.splitlines() if not (fetched and line.startswith(FETCHED)))
         assert touched == ""
         assert sorted(set(aws.operations(writes=True))) == sorted(writes)
         assert [activation["ActivationId"] for activation in aws.activations()] == list(left)
@@ -112,6 +115,7 @@ class TestInAws:
             "ssm.amazonaws.com",
             variables={"ecs_anywhere_iam_role": "untrusting", "ecs_anywhere_manage_iam_role": False},
             writes=["CreateActivation"],  # refused by AWS
+            fetched=True,
         )
 
     @pytest.mark.parametrize(
@@ -129,6 +133,7 @@ class TestInAws:
             "ssm:CreateActivation",
             "ssm:DeleteActivation",
         }
+        refused_late = missing in ("ssm:CreateActivation", "iam:PassRole")
         iam = aws.client("iam")
         name = "without-" + missing.replace(":", "-")
         iam.create_user(UserName=name)
@@ -143,7 +148,8 @@ class TestInAws:
                 "TESTBED_ACCESS_KEY_ID": key["AccessKeyId"],
                 "TESTBED_SECRET_ACCESS_KEY": key["SecretAccessKey"],
             },
-            writes=["CreateActivation"] if missing in ("ssm:CreateActivation", "iam:PassRole") else [],  # refused
+            writes=["CreateActivation"] if refused_late else [],  # refused by AWS
+            fetched=refused_late,
         )
 
 

@@ -57,9 +57,7 @@ def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers):
     for secret in (codes[0], *testbed.OPERATOR):
         assert secret not in first.output
         for name in names:
-            found = bed.on(
-                name, f"grep -rlF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -e '{secret}' / || :"
-            )
+            found = bed.on(name, f"grep -rlF {elsewhere} -e '{secret}' / || :")
             assert found == "", f"{secret} is in a file of {name}"
 
     aws.forget_calls()

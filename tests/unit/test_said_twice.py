@@ -22,7 +22,7 @@ def load(path):
 SPEC = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
 DEFAULTS = load(ROLE / "defaults" / "main.yml")
 CONTROLLER_MODULES = [
-    path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.py")) if "AnsibleAWSModule(" in path.read_text()
+    path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.py")) if "AwsModule(" in path.read_text()
 ]
 
 

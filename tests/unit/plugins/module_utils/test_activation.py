@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 from botocore.exceptions import ClientError
 from botocore.exceptions import ConnectTimeoutError
 from botocore.exceptions import ReadTimeoutError
@@ -34,7 +35,7 @@ NOW = datetime(2026, 11, 23, 20, 44, tzinfo=UTC)
     ],
 )
 def test_role_name(given, expected):
-    assert _activation.role_name(given) == expected
+    assert role_name(given) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_role_name(given, expected):
 )
 def test_what_is_no_role_name(given):
     with pytest.raises(ValueError, match="iam_role: "):
-        _activation.role_name(given)
+        role_name(given)
 
 
 def activation(**changes):

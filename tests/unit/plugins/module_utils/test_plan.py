@@ -387,6 +387,13 @@ def test_only_managed_roles_and_needed_activations_are_grouped():
     assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
 
 
+def test_a_role_given_as_unique_id_stops_its_servers_and_is_not_made():
+    reads = {"a": read(BARE, iam_role="AROAEXAMPLEEXAMPLEID1")}
+    assert batch_groups(reads, "role") == []
+    (problem,) = batch_plan(reads, fleet(reads))["plans"]["a"]["problems"]
+    assert problem.startswith("ecs_anywhere_iam_role: AROAEXAMPLEEXAMPLEID1 is a unique id")
+
+
 @pytest.mark.parametrize(
     "given, name, path",
     [
