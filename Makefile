@@ -97,7 +97,7 @@ lint: setup
 	antsibull-changelog lint
 
 unit: setup
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -n 2 tests/unit
 
 # ansible-test wants the collection in a tree of its own name, and pip from the internet, for which ensurepip serves.
 sanity: setup
@@ -108,7 +108,7 @@ sanity: setup
 	cd $(STAGE) && HOME=$(C)/home ansible-test sanity --local --color no
 
 integration: setup $(C)/agents/ready
-	$(BIN)/python -m pytest -q tests/emulator/tests tests/agents/tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/emulator/tests tests/agents/tests
 	tests/integration/run
 
 molecule: servers

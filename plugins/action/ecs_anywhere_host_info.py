@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
                     **result,
                     "failed": True,
                     "msg": f"the play's strategy is '{strategy}', under which Ansible runs a run-once task once "
-                    "for every host: each server would get an activation of its own. Use 'strategy: linear' for this role.",
+                    "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         if wanted is not None:

@@ -11,7 +11,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
 
-class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # amazon.aws has no types
+class AwsModule(AnsibleAWSModule):
     """AnsibleAWSModule shows the id of the access key, taken from the environment, in every result at -vvv."""
 
     def __init__(self, argument_spec: dict[str, Any], **options: Any) -> None:

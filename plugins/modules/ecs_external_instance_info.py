@@ -30,7 +30,7 @@ options:
     elements: str
   wait:
     description:
-      - Look again every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
+      - Look every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
         to ECS. Whenever it changes, one line tells how many are there and which are not.
       - The controller does this between executions of the module.
     type: bool

@@ -41,7 +41,7 @@ def refused(bed, aws, plain):
     """Run against the bare server; it must fail with the sentence and leave everything as it was."""
 
     def run(*sentences, host=plain, writes=(), left=(), fetched=False, **how):
-        """fetched: AWS refuses only after the packages were fetched, which lie in apt's cache then."""
+        """fetched: AWS refuses only after the packages were fetched. Good packages may lie in apt's cache."""
         bed.on(host, f"rm -f {FETCHED}*; touch /stamp")
         result = bed.register(host, **how)
         assert result.returncode != 0
@@ -51,7 +51,7 @@ def refused(bed, aws, plain):
             assert sentence in result.text
         assert "Traceback" not in result.output
         touched = bed.on(host, f"find / -xdev -newer /stamp -type f | grep -vE '{OWN_TRACES}|^/stamp' || :")
-        touched = "\n".join(line for line in touched.splitlines() if not (fetched and line.startswith(FETCHED)))
+        touched = "\n".join(line for line in touched.splitlines() if not line.startswith(FETCHED))
         assert touched == ""
         assert sorted(set(aws.operations(writes=True))) == sorted(writes)
         assert [activation["ActivationId"] for activation in aws.activations()] == list(left)
@@ -167,32 +167,44 @@ class TestPackages:
         yield copy
         shutil.rmtree(copy)
 
-    def _fetch(self, refused, aws, *sentences, **variables):
-        refused(*sentences, variables={"ecs_anywhere_package_base_url": f"{aws.url}/mirror", **variables})
+    @pytest.fixture
+    def not_fetched(self, bed, plain, refused):
+        def run(artefact, *sentences, **variables):
+            refused(*sentences, variables=variables)
+            assert bed.on(plain, f"ls {FETCHED}{artefact}.deb 2>/dev/null || :") == ""
 
-    def test_tampered_package(self, refused, aws, mirror):
+        return run
+
+    def test_tampered_package(self, not_fetched, aws, mirror):
         package = mirror / "amazon-ecs-agent-us-east-1" / "amazon-ecs-init-latest.amd64.deb"
         content = package.read_bytes()
         package.unlink()
         package.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        self._fetch(refused, aws, "amazon-ecs-init-latest.amd64.deb", "signature")
+        not_fetched(
+            "amazon-ecs-agent",
+            "amazon-ecs-init-latest.amd64.deb",
+            "signature",
+            ecs_anywhere_package_base_url=f"{aws.url}/mirror",
+        )
 
-    def test_package_without_signature(self, refused, aws, mirror):
+    def test_package_without_signature(self, not_fetched, aws, mirror):
         (mirror / "amazon-ssm-us-east-1" / "latest" / "debian_amd64" / "amazon-ssm-agent.deb.sig").unlink()
-        self._fetch(refused, aws, "amazon-ssm-agent.deb.sig", "404")
+        not_fetched(
+            "amazon-ssm-agent",
+            "amazon-ssm-agent.deb.sig",
+            "403",  # what S3 answers for a key that is not there
+            ecs_anywhere_package_base_url=f"{aws.url}/mirror",
+        )
 
-    def test_wrong_signing_key(self, refused):
-        group = signing_keys()
-        swapped = {
-            "amazon-ssm-agent": group["amazon-ecs-agent"],
-            "amazon-ecs-agent": group["amazon-ecs-agent"],
-        }
-        refused("amazon-ssm-agent", "key", variables={"ecs_anywhere_gpg_keys": swapped})
+    def test_wrong_signing_key(self, not_fetched):
+        keys = signing_keys()
+        keys["amazon-ssm-agent"] = keys["amazon-ecs-agent"]
+        not_fetched("amazon-ssm-agent", "amazon-ssm-agent", "key", ecs_anywhere_gpg_keys=keys)
 
-    def test_unpinned_fingerprint(self, refused):
-        group = signing_keys()
-        group["amazon-ssm-agent"][0]["fingerprint"] = "0" * 40
-        refused("0" * 40, variables={"ecs_anywhere_gpg_keys": group})
+    def test_unpinned_fingerprint(self, not_fetched):
+        keys = signing_keys()
+        keys["amazon-ssm-agent"][0]["fingerprint"] = "0" * 40
+        not_fetched("amazon-ssm-agent", "0" * 40, ecs_anywhere_gpg_keys=keys)
 
 
 @pytest.mark.usefixtures("node_role")
