@@ -7,6 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+
+
+def without_secrets(wanted: dict[str, Any]) -> dict[str, Any]:
+    """*wanted*, its agent settings as the files would hold them and masked as the server masks its own."""
+    files = {
+        path: {k: None if v is None else _ecs_config.masked(k, v) for k, v in _ecs_config.wanted_settings(s).items()}
+        for path, s in (wanted.get("ecs_config") or {}).items()
+    }
+    return {**wanted, "ecs_config": files}
 
 
 class ActionModule(ActionBase):
@@ -29,6 +39,10 @@ class ActionModule(ActionBase):
                     "msg": f"the play's strategy is '{strategy}', under which Ansible runs a run-once task once "
                     "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
+            try:
+                wanted = without_secrets(wanted)
+            except ValueError as error:
+                return {**result, "failed": True, "msg": f"The settings of the ECS agent: {error}"}
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         if wanted is not None:
             result["wanted"] = wanted
