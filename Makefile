@@ -101,10 +101,12 @@ unit: setup
 
 # ansible-test wants the collection in a tree of its own name, and pip from the internet, for which ensurepip serves.
 sanity: setup
-	@mkdir -p $(STAGE) $(C)/home/.ansible/test/cache
-	@git ls-files -co --exclude-standard | rsync -a --delete --delete-missing-args --files-from=- ./ $(STAGE)/
-	@grep -rhoE 'get_pip_[0-9_]+\.py|get-pip-[0-9.]+\.py' $(C)/venv/lib/python*/site-packages/ansible_test/_internal/ | sort -u | \
-	  while read -r name; do echo 'import ensurepip; ensurepip.bootstrap()' >$(C)/home/.ansible/test/cache/$$name; done
+	@rm -rf $(C)/stage && mkdir -p $(STAGE) $(C)/home/.ansible/test/cache
+	@git ls-files -c --exclude-standard | rsync -a --ignore-missing-args --files-from=- ./ $(STAGE)/
+	@ln -sfn "$$(echo $(C)/venv/lib/python*/site-packages/ansible_collections/amazon)" $(C)/stage/ansible_collections/amazon
+	@sed -nE "s/.*pip='([0-9.]+)'.*/\1/p" $(C)/venv/lib/python*/site-packages/ansible_test/_internal/python_requirements.py | \
+	  while read -r version; do \
+	    echo 'import ensurepip; ensurepip.bootstrap()' >$(C)/home/.ansible/test/cache/get_pip_$${version//./_}.py; done
 	cd $(STAGE) && HOME=$(C)/home ansible-test sanity --local --color no
 
 integration: setup $(C)/agents/ready
@@ -112,8 +114,9 @@ integration: setup $(C)/agents/ready
 	tests/integration/run
 
 molecule: servers
-	set -e; for scenario in $(SCENARIOS); do \
+	@for scenario in $(SCENARIOS); do \
 	  echo "--- molecule: $$scenario"; tests/hosts/molecule test -s $$scenario; done
+	$(BIN)/python -m pytest -q --durations=5 tests/servers
 
 # --- to look at -----------------------------------------------------------------------------------------------------
 
