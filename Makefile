@@ -99,15 +99,18 @@ lint: setup
 unit: setup
 	$(BIN)/python -m pytest -q -n 2 tests/unit
 
-# ansible-test wants the collection in a tree of its own name, and pip from the internet, for which ensurepip serves.
+# ansible-test wants the collection in a tree of its own name, and pip from the internet, for which ensurepip serves. The
+# emulator, the stand-in agents and the test servers are programs of their own, which it would take for plugins.
 sanity: setup
 	@rm -rf $(C)/stage && mkdir -p $(STAGE) $(C)/home/.ansible/test/cache
-	@git ls-files -c --exclude-standard | rsync -a --ignore-missing-args --files-from=- ./ $(STAGE)/
+	@git ls-files -c --exclude-standard | grep -vE '^tests/(emulator|agents|hosts|servers|benchmark)/' | rsync -a --ignore-missing-args --files-from=- ./ $(STAGE)/
+	@git -C $(STAGE) init --quiet && git -C $(STAGE) add --all
 	@ln -sfn "$$(echo $(C)/venv/lib/python*/site-packages/ansible_collections/amazon)" $(C)/stage/ansible_collections/amazon
 	@sed -nE "s/.*pip='([0-9.]+)'.*/\1/p" $(C)/venv/lib/python*/site-packages/ansible_test/_internal/python_requirements.py | \
 	  while read -r version; do \
 	    echo 'import ensurepip; ensurepip.bootstrap()' >$(C)/home/.ansible/test/cache/get_pip_$${version//./_}.py; done
-	cd $(STAGE) && HOME=$(C)/home ansible-test sanity --local --color no
+	cd $(STAGE) && HOME=$(C)/home ansible-test sanity --local --color no \
+	  --python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 integration: setup $(C)/agents/ready
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/emulator/tests tests/agents/tests

@@ -111,7 +111,14 @@ def changed(base, path, value):
     return result
 
 
-def plan(host=RIGHT, instance=INSTANCE, wanted=WANTED, error=None):
+NODE = object()
+
+
+def plan(host=None, instance=NODE, wanted=None, error=None):
+    """The plan of a server that is right, but for what is given."""
+    host = host or RIGHT
+    wanted = wanted or WANTED
+    instance = INSTANCE if instance is NODE else instance
     instances = {instance["managed_instance_id"]: instance} if instance else {}
     return registration_plan(host, {"error": error, "instances": instances}, wanted)
 
