@@ -36,8 +36,8 @@ options:
       - What the server should become. The module returns it as it is, so that one result holds both what is and what is
         wanted.
       - The action plugin of the same name keeps it on the controller, so that it is never sent to the server.
-      - Settings of the ECS agent under C(ecs_config), by file, are returned as that file would hold them, secrets masked
-        as in RV(ecs_config).
+      - Settings of the ECS agent under C(ecs_config), by file, are returned as that file would hold them, with secrets
+        masked as in RV(ecs_config).
       - With it the task fails under a strategy that knows no run-once tasks, such as V(free).
     type: dict
 requirements:
