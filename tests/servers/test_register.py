@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from conftest import testbed
@@ -176,3 +177,41 @@ def test_an_activation_is_deleted_when_every_server_fails(bed, aws, servers):
     aws.control("DELETE", "faults")
     assert bed.register(name).returncode == 0
     assert len(aws.nodes()) == 1
+
+
+def test_an_activation_of_the_users_own_is_used_and_left_alone(bed, aws, servers):
+    (name,) = servers("own", docker=True)
+    assert bed.register(name, options=["--check"]).returncode == 0  # says what is missing
+    trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam = aws.client("iam")
+    iam.create_role(RoleName="mine", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    mine = aws.client("ssm").create_activation(IamRole="mine", RegistrationLimit=2)
+    aws.forget_calls()
+    variables = {
+        "ecs_anywhere_iam_role": "mine",
+        "ecs_anywhere_activation_id": mine["ActivationId"],
+        "ecs_anywhere_activation_code": mine["ActivationCode"],
+    }
+    result = bed.register(name, variables=variables, options=["-vvv"])
+    assert result.returncode == 0
+    assert mine["ActivationCode"] not in result.output
+    assert aws.calls(operation="CreateActivation") == aws.calls(operation="DeleteActivation") == []
+    (left,) = aws.activations()
+    assert (left["ActivationId"], left["RegistrationsCount"]) == (mine["ActivationId"], 1)
+    # the server is registered now and does not need it any more: an unusable one is no problem
+    aws.client("ssm").delete_activation(ActivationId=mine["ActivationId"])
+    assert bed.register(name, variables=variables).recap(name)["changed"] == 0
+
+
+def test_an_activation_is_deleted_when_the_only_server_is_lost_on_the_way(bed, aws, servers):
+    servers("lost", docker=True)
+    process = bed.start("lost")
+    deadline = time.monotonic() + 120
+    while not aws.calls(operation="CreateActivation"):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    testbed.podman("kill", "ecs-anywhere-lost")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert len(aws.calls(operation="DeleteActivation")) == 1, output
+    assert aws.activations() == []

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the controller does around a module's execution."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_anywhere_host_info
+from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance_info
+
+THERE = {
+    "managed_instance_id": "mi-1",
+    "ssm": {"ping_status": "Online"},
+    "ecs": {"status": "ACTIVE", "agent_connected": True},
+}
+ABSENT = {"managed_instance_id": "mi-1", "ssm": None, "ecs": None}
+
+
+def act(plugin, args, answers, strategy="linear"):
+    """Run an action with a module that gives *answers*, one an execution. Returns the result and what it was asked."""
+    action = plugin.ActionModule.__new__(plugin.ActionModule)
+    play = SimpleNamespace(strategy=strategy)
+    action._task = SimpleNamespace(
+        args=args, get_play=lambda: play, async_val=0, check_mode=False, diff=False, action="x"
+    )
+    action._supports_async = True
+    asked = []
+
+    def execute(module_args, task_vars):
+        asked.append(module_args)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    action._execute_module = execute
+    action._connection = SimpleNamespace(
+        _shell=SimpleNamespace(tmpdir=None), _load_name="local", _play_context=None, become=None
+    )
+    return action.run(task_vars={}), asked
+
+
+class TestHostInfo:
+    def test_what_is_wanted_stays_on_the_controller(self):
+        wanted = {"region": "eu-west-1"}
+        result, asked = act(ecs_anywhere_host_info, {"wanted": wanted}, [{"hostname": "a"}])
+        assert asked == [{}]
+        assert result["hostname"] == "a"
+        assert result["wanted"]["region"] == "eu-west-1"
+
+    def test_settings_are_texts_and_secrets_hashes(self):
+        files = {"/etc/ecs/ecs.config": {"ECS_ENGINE_AUTH_DATA": {"a": "secret"}, "ECS_X": True, "ECS_Y": None}}
+        result, _asked = act(ecs_anywhere_host_info, {"wanted": {"ecs_config": files}}, [{}])
+        settings = result["wanted"]["ecs_config"]["/etc/ecs/ecs.config"]
+        assert settings["ECS_X"] == "true" and settings["ECS_Y"] is None
+        assert settings["ECS_ENGINE_AUTH_DATA"].startswith("sha256:")
+        assert "secret" not in str(result)
+
+    def test_a_setting_that_no_file_can_hold_fails_before_anything(self):
+        files = {"/etc/ecs/ecs.config": {"ECS_X": "a\nb"}}
+        result, asked = act(ecs_anywhere_host_info, {"wanted": {"ecs_config": files}}, [{}])
+        assert result["failed"] and "line break" in result["msg"] and asked == []
+
+    @pytest.mark.parametrize("strategy", ["free", "host_pinned", "ansible.builtin.free"])
+    def test_a_strategy_without_once_is_refused(self, strategy):
+        result, asked = act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)
+        assert result["failed"] and strategy.rsplit(".", 1)[-1] in result["msg"] and asked == []
+
+    @pytest.mark.parametrize("strategy", ["linear", "ansible.builtin.linear", "debug"])
+    def test_a_linear_strategy_is_fine_and_any_without_a_batch(self, strategy):
+        assert "failed" not in act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)[0]
+        assert "failed" not in act(ecs_anywhere_host_info, {}, [{}], "free")[0]
+
+
+class TestWaiting:
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch):
+        now = [0.0]
+        said = []
+        monkeypatch.setattr(ecs_external_instance_info.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(ecs_external_instance_info.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+        monkeypatch.setattr(ecs_external_instance_info.display, "display", said.append)
+        return said
+
+    def test_without_wait_it_looks_once(self):
+        result, asked = act(ecs_external_instance_info, {"cluster": "c"}, [{"instances": [ABSENT]}])
+        assert len(asked) == 1 and "failed" not in result
+
+    def test_it_looks_until_all_are_there_and_tells_each_change_once(self, clock):
+        answers = [{"instances": [ABSENT]}, {"instances": [ABSENT]}, {"instances": [THERE]}]
+        result, asked = act(ecs_external_instance_info, {"cluster": "c", "wait": True}, answers)
+        assert asked == [{"cluster": "c"}] * 3
+        assert "failed" not in result and result["instances"] == [THERE]
+        assert [line.split(";")[0] for line in clock] == ["c: 0 of 1 connected", "c: 1 of 1 connected"]
+
+    def test_it_gives_up_in_time_and_keeps_what_it_saw(self):
+        args = {"cluster": "c", "wait": True, "wait_timeout": 12}
+        result, asked = act(ecs_external_instance_info, args, [{"instances": [ABSENT]}])
+        assert result["failed"] and result["missing"] == ["mi-1"] and result["instances"] == [ABSENT]
+        assert "0 of 1 connected" in result["msg"]
+        assert len(asked) == 4  # at 0, 5, 10 and 15 seconds
+
+    def test_a_failure_ends_it(self):
+        result, asked = act(ecs_external_instance_info, {"cluster": "c", "wait": True}, [{"failed": True, "msg": "no"}])
+        assert len(asked) == 1 and result["msg"] == "no"

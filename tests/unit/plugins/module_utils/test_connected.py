@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Who is missing, and the line that tells it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import missing
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import progress
+
+ONLINE = {"ping_status": "Online", "computer_name": "edge1"}
+ACTIVE = {"status": "ACTIVE", "agent_connected": True}
+
+
+def instance(ssm=ONLINE, ecs=ACTIVE, number=1):
+    return {"managed_instance_id": f"mi-{number}", "ssm": ssm, "ecs": ecs}
+
+
+@pytest.mark.parametrize(
+    "ssm, ecs, seen",
+    [
+        (ONLINE, ACTIVE, None),
+        (None, None, "mi-1: Systems Manager does not know it, ECS does not know it"),
+        (ONLINE, None, "mi-1 (edge1): Systems Manager Online, ECS does not know it"),
+        (
+            {"ping_status": "ConnectionLost"},
+            ACTIVE,
+            "mi-1: Systems Manager ConnectionLost, ECS ACTIVE, connected",
+        ),
+        (
+            ONLINE,
+            {"status": "ACTIVE", "agent_connected": False},
+            "mi-1 (edge1): Systems Manager Online, ECS ACTIVE, not connected",
+        ),
+        (
+            ONLINE,
+            {"status": "DRAINING", "agent_connected": True},
+            "mi-1 (edge1): Systems Manager Online, ECS DRAINING, connected",
+        ),
+    ],
+)
+def test_missing(ssm, ecs, seen):
+    assert missing([instance(ssm, ecs)]) == ({"mi-1": seen} if seen else {})
+
+
+def test_progress_counts_and_names():
+    assert progress([instance()]) == "1 of 1 connected"
+    line = progress([instance(), instance(ecs=None, number=2)])
+    assert line == "1 of 2 connected; waiting for mi-2 (edge1): Systems Manager Online, ECS does not know it"
+
+
+def test_progress_names_a_few_of_many():
+    line = progress([instance(None, None, number) for number in range(8)])
+    assert line.startswith("0 of 8 connected")
+    assert line.count("mi-") == 5 and line.endswith("and 3 more")
