@@ -11,8 +11,7 @@ version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
   - Servers of one play may be of several accounts, Regions, clusters and node roles. What is done once for all of
-    them is done
-    once for each of these groups.
+    them is done once for each of these groups.
 positional: kind, registered
 options:
   _input:
@@ -32,8 +31,7 @@ options:
   registered:
     description:
       - What M(hybrid.ecs_anywhere.ssm_agent_registration) returned, by host name. Only these hosts are grouped, and
-        their
-        managed instance id is taken from here where there is one.
+        their managed instance id is taken from here where there is one.
     type: dict
 """
 

@@ -11,8 +11,7 @@ version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
   - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell,
-    which is the activations that
-    have to be made and servers that share one identity.
+    which is the activations that have to be made and servers that share one identity.
 positional: fleet_results, role_results, activation_results
 options:
   _input:

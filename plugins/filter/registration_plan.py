@@ -20,8 +20,7 @@ options:
   aws:
     description:
       - What AWS knows, with the keys C(error), a message or V(none), and C(instances), the
-        RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances)
-        by their C(managed_instance_id).
+        RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances) by their C(managed_instance_id).
     type: dict
     required: true
   wanted:
