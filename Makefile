@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
-# make demo [KEEP=1]   three real systemd servers become external instances of an emulated AWS
+# make demo [KEEP=1] [SUITE=bullseye|trixie]
+#                      three real systemd servers become external instances of an emulated AWS
 # make test            everything that CI runs: lint unit sanity integration molecule
 # make bench           AWS calls and times beside amazon.aws, as ratios
 # Everything made lies in .cache; `make clean` removes it. Servers run in containers, so demo and molecule want root.
@@ -31,7 +32,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: help
 help:
-	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@sed -n '4,/^$$/s/^# //p' Makefile
 
 # --- what is needed -------------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ molecule: servers
 
 .PHONY: demo demo-down bench clean
 demo: servers
-	@KEEP=$(KEEP) tests/hosts/demo
+	@KEEP=$(KEEP) SUITE=$(SUITE) tests/hosts/demo
 
 demo-down:
 	@$(TESTBED) down
