@@ -20,6 +20,10 @@ def machine(bed, name):
 
 @pytest.fixture
 def servers(bed):
+    """New servers, in an account where nobody has been before."""
+    bed.aws.control("POST", "reset")
+    bed.aws.client("ecs").create_cluster(clusterName="edge")
+    bed.aws.forget_calls()
     added = []
 
     def add(*names, **how):
@@ -28,14 +32,6 @@ def servers(bed):
         return names
 
     yield add
-    for instance in bed.aws.container_instances():
-        bed.aws.client("ecs").deregister_container_instance(
-            cluster="edge", containerInstance=instance["containerInstanceArn"], force=True
-        )
-    for node in bed.aws.nodes():
-        bed.aws.client("ssm").deregister_managed_instance(InstanceId=node["InstanceId"])
-    for activation in bed.aws.activations():
-        bed.aws.client("ssm").delete_activation(ActivationId=activation["ActivationId"])
     bed.remove(*added)
 
 
