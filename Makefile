@@ -1,8 +1,7 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
-# make demo [KEEP=1] [SUITE=bullseye|trixie]
-#                      three real systemd servers become external instances of an emulated AWS
+# make demo [KEEP=1]   three real systemd servers become external instances of an emulated AWS
 # make test            everything that CI runs: lint unit sanity integration molecule
 # make bench           AWS calls and times beside amazon.aws, as ratios
 # Everything made lies in .cache; `make clean` removes it. Servers run in containers, so demo and molecule want root.
