@@ -35,6 +35,14 @@ def _nothing_from_outside(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+@pytest.fixture(autouse=True)
+def _on_a_server(monkeypatch):
+    """A module speaks as on a server, though tests of actions brought Ansible's controller side into this process."""
+    from ansible.module_utils import _internal
+
+    monkeypatch.setattr(_internal, "is_controller", False)
+
+
 @pytest.fixture
 def run(capsys):
     """run("ssm_activation", check=True, state="present", ...) -> what main() printed, as a dictionary."""
