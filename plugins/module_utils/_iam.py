@@ -48,6 +48,19 @@ def list_inline_policies(client: Client, name: str) -> list[str]:
     return names
 
 
+@IamErrorHandler.list_error_handler("read an inline policy of the role")
+@retry_idempotent
+def get_inline_policy(client: Client, name: str, policy: str) -> dict[str, Any] | None:
+    document: dict[str, Any] = client.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    return document
+
+
+@IamErrorHandler.common_error_handler("write an inline policy of the role")
+@retry_idempotent
+def put_inline_policy(client: Client, name: str, policy: str, document: str) -> None:
+    client.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
+
+
 @IamErrorHandler.list_error_handler("list the instance profiles of the role", [])
 @retry_idempotent
 def list_instance_profiles(client: Client, name: str) -> list[str]:
