@@ -13,7 +13,7 @@ ONLINE = {"ping_status": "Online", "computer_name": "edge1"}
 ACTIVE = {"status": "ACTIVE", "agent_connected": True}
 
 
-def instance(ssm=ONLINE, ecs=ACTIVE, number=1):
+def instance(ssm, ecs, number=1):
     return {"managed_instance_id": f"mi-{number}", "ssm": ssm, "ecs": ecs}
 
 
@@ -45,8 +45,8 @@ def test_missing(ssm, ecs, seen):
 
 
 def test_progress_counts_and_names():
-    assert progress([instance()]) == "1 of 1 connected"
-    line = progress([instance(), instance(ecs=None, number=2)])
+    assert progress([instance(ONLINE, ACTIVE)]) == "1 of 1 connected"
+    line = progress([instance(ONLINE, ACTIVE), instance(ONLINE, None, 2)])
     assert line == "1 of 2 connected; waiting for mi-2 (edge1): Systems Manager Online, ECS does not know it"
 
 
