@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -11,12 +12,16 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_co
 
 
 def without_secrets(wanted: dict[str, Any]) -> dict[str, Any]:
-    """*wanted*, its agent settings as the files would hold them and masked as the server masks its own."""
+    """*wanted*, its agent settings as the files would hold them and masked as the server masks its own.
+
+    As plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
+    """
     files = {
         path: {k: None if v is None else _ecs_config.masked(k, v) for k, v in _ecs_config.wanted_settings(s).items()}
         for path, s in (wanted.get("ecs_config") or {}).items()
     }
-    return {**wanted, "ecs_config": files}
+    plain: dict[str, Any] = json.loads(json.dumps({**wanted, "ecs_config": files}))
+    return plain
 
 
 class ActionModule(ActionBase):

@@ -308,6 +308,14 @@ def _role_name_problem(wanted: Read) -> str | None:
     return None
 
 
+# Collecting the reads of a large batch costs more than grouping them: all that a plan needs comes from one collection.
+KINDS = ("fleet", "role", "activation")
+
+
+def all_groups(reads: Mapping[str, Read | None]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: batch_groups(reads, kind) for kind in KINDS}
+
+
 def batch_groups(
     reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
 ) -> list[dict[str, Any]]:

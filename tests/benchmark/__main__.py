@@ -18,6 +18,8 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -152,9 +154,9 @@ def bench_role(directory: Path) -> None:
         print(f"no change, {side}: {', '.join(calls['no change', side])}")
 
 
-def bench_fleet(directory: Path) -> None:
-    """The role over servers that are right, beside a play with a single ping over the same servers."""
-    aws = Emulator(directory)
+@contextmanager
+def fleet(directory: Path, aws: Emulator) -> Iterator[Path]:
+    """The inventory of SERVERS registered servers, which live as long as the context."""
     aws.client("ecs").create_cluster(clusterName="edge")
     iam = aws.client("iam")
     iam.create_role(RoleName="ecsAnywhereRole", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -172,42 +174,55 @@ def bench_fleet(directory: Path) -> None:
     ]
     hosts: dict[str, dict[str, str]] = {}
     servers = []
-    print(f"simulating {len(instances)} registered servers")
-    for number, instance in enumerate(instances):
-        name = f"server{number:04}"
-        spec = directory / f"{name}.json"
-        spec.write_text(
-            json.dumps(
-                {
-                    "managed_instance_id": instance["ec2InstanceId"],
-                    "container_instance_arn": instance["containerInstanceArn"],
-                    "cluster": "edge",
-                    "region": REGION,
-                }
+    print(f"simulating {len(instances)} registered servers", flush=True)
+    try:
+        for number, instance in enumerate(instances):
+            name = f"server{number:04}"
+            spec = directory / f"{name}.json"
+            spec.write_text(
+                json.dumps(
+                    {
+                        "managed_instance_id": instance["ec2InstanceId"],
+                        "container_instance_arn": instance["containerInstanceArn"],
+                        "cluster": "edge",
+                        "region": REGION,
+                    }
+                )
             )
-        )
-        server = subprocess.Popen(
-            ["unshare", "--mount", "--net", "/usr/bin/python3", str(HERE / "simulated_server.py"), str(spec)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        servers.append(server)
-        if server.stdout is None or server.stdout.readline() != b"ready\n":
-            sys.exit(f"{name} did not start")
-        python = directory / f"{name}.python"
-        entering = f"nsenter --mount=/proc/{server.pid}/ns/mnt --net=/proc/{server.pid}/ns/net"
-        python.write_text(f'#!/bin/sh\nexec {entering} -- /usr/bin/python3 "$@"\n')
-        python.chmod(0o755)
-        hosts[name] = {"ansible_python_interpreter": str(python), "ansible_connection": "local"}
-    inventory = directory / "inventory.json"
-    inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+            server = subprocess.Popen(
+                ["unshare", "--mount", "--net", "/usr/bin/python3", str(HERE / "simulated_server.py"), str(spec)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            servers.append(server)
+            if server.stdout is None or server.stdout.readline() != b"ready\n":
+                sys.exit(f"{name} did not start")
+            python = directory / f"{name}.python"
+            entering = f"nsenter --mount=/proc/{server.pid}/ns/mnt --net=/proc/{server.pid}/ns/net"
+            python.write_text(f'#!/bin/sh\nexec {entering} -- /usr/bin/python3 "$@"\n')
+            python.chmod(0o755)
+            hosts[name] = {"ansible_python_interpreter": str(python), "ansible_connection": "local"}
+        inventory = directory / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+        yield inventory
+    finally:
+        for server in servers:
+            if server.stdin:
+                server.stdin.close()
+        for server in servers:
+            server.wait(timeout=10)
+
+
+def bench_fleet(directory: Path) -> None:
+    """The role over servers that are right, beside a play with a single ping over the same servers."""
+    aws = Emulator(directory)
     role = {"role": "hybrid.ecs_anywhere.ecs_anywhere"}
     variables = {"ecs_anywhere_region": REGION, "ecs_anywhere_cluster": "edge"}
     ours = playbook(directory, "fleet", {"roles": [role]}, vars=variables)
     ping = playbook(directory, "ping", {"tasks": [{"ansible.builtin.ping": {}}]})
     times: dict[Path, list[float]] = {ours: [], ping: []}
     made: list[str] = []
-    try:
+    with fleet(directory, aws) as inventory:
         for book in (ours, ping):  # once for the caches
             ansible(aws, "-i", str(inventory), str(book))
         for _ in range(ROUNDS):
@@ -216,15 +231,9 @@ def bench_fleet(directory: Path) -> None:
                 times[book].append(ansible(aws, "-i", str(inventory), str(book)))
                 if book == ours:
                     made = aws.calls()
-    finally:
-        for server in servers:
-            if server.stdin:
-                server.stdin.close()
-        for server in servers:
-            server.wait(timeout=10)
-        aws.process.send_signal(signal.SIGTERM)
+    aws.process.send_signal(signal.SIGTERM)
     a, b = statistics.median(times[ours]), statistics.median(times[ping])
-    print(f"\nA fleet of {len(instances)} servers that are right (seconds, median of {ROUNDS} rounds, 20 forks)")
+    print(f"\nA fleet of {SERVERS} servers that are right (seconds, median of {ROUNDS} rounds, 20 forks)")
     row("", "", "the role", "one ping", "ratio")
     row("steady state", "seconds", f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}")
     row("", "AWS calls", len(made), 0)

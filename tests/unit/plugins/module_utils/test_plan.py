@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import ACTIVATION
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import FLEET
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import NODE_ROLE
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import all_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import group_key
@@ -392,6 +393,7 @@ def test_only_managed_roles_and_needed_activations_are_grouped():
     }
     assert [group["hosts"] for group in batch_groups(reads, "role")] == [["a", "c"]]
     assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
+    assert all_groups(reads) == {kind: batch_groups(reads, kind) for kind in ("fleet", "role", "activation")}
 
 
 def test_a_role_given_as_unique_id_stops_its_servers_and_is_not_made():
