@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
   - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell,
-    which is the activations that have to be made and servers that share one identity.
+    which is the activations that have to be made, the roles that managed nodes are to get back, and servers that share
+    one identity.
 positional: fleet_results, role_results, activation_results
 options:
   _input:
@@ -49,10 +50,12 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(plans), by host name, each with C(problems), C(steps) and C(activation), the key of the one it will register
-      with.
+    - C(plans), by host name, each with C(problems), C(steps), C(activation), the key of the one it will register
+      with, and C(node_role), the key of the repair of its node's role.
     - C(todo), the hosts that have problems or steps.
     - C(activations), a list with an entry for each activation to make and its C(count) of registrations.
+    - C(node_roles), a list with an entry for each role that managed nodes are to get and their
+      C(managed_instance_ids) by host name.
   type: dict
 """
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import time
 import uuid
@@ -22,16 +21,13 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 
 from . import _errors
+from . import _role_refused
 from . import _ssm
-from . import _trust_policy
 from ._retries import AMBIGUOUS_CODES
 from ._retries import AMBIGUOUS_EXCEPTIONS
 
-SERVICE = "ssm.amazonaws.com"
 REQUEST_TAG = "hybrid.ecs_anywhere/request"
 MAX_TAGS = 49  # AWS's 50 less our own
-# IAM shows a change within seconds. A role that is wrong for longer than this will not become right by waiting.
-SETTLE_SECONDS = 15.0
 LOOKS = (0.0, 2.0, 4.0)
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -160,48 +156,13 @@ def read_kept(name: str, parameter: Mapping[str, Any] | None) -> Held | None:
 # ---- making one
 
 
-class Verdict(NamedTuple):
-    """What IAM says of a role that SSM refused. Evidence is for the message."""
-
-    state: str  # right | wrong | other-path | unknown
-    evidence: str
-
-
-def judge_role(role: str, found: Mapping[str, Any] | None) -> Verdict:
-    """A pure function of GetRole's answer."""
-    if found is None:
-        return Verdict("wrong", f"IAM knows no role {role.rsplit('/', maxsplit=1)[-1]} in this account")
-    real = (str(found.get("Path", "/")) + str(found["RoleName"])).lstrip("/")
-    if real != role:
-        return Verdict("other-path", f"the role's path and name are {real}; give iam_role={real}")
-    document = found.get("AssumeRolePolicyDocument")
-    if not _trust_policy.allows(document, SERVICE):
-        return Verdict(
-            "wrong",
-            f"the role's trust policy is {json.dumps(document)}, wanted is "
-            f"{json.dumps(_trust_policy.plain(SERVICE))} (the module ecs_anywhere_role repairs it)",
-        )
-    return Verdict("right", "IAM shows the role with the right trust, so SSM has not seen it yet")
-
-
-def _code(error: AnsibleAWSError) -> str:
-    response = getattr(error.exception, "response", None)
-    return str(response["Error"].get("Code", "")) if isinstance(response, dict) and "Error" in response else ""
-
-
-def is_role_refused(error: AnsibleAWSError) -> bool:
-    """Only AWS's own words for a role that it cannot use, or cannot use yet."""
-    text = str(error.exception)
-    return _code(error) == "ValidationException" and any(words in text for words in _errors.ROLE_NOT_USABLE)
-
-
 def is_answer_lost(error: AnsibleAWSError) -> bool:
     """Whether the call may have taken effect although it failed."""
     exception = error.exception
     response = getattr(exception, "response", None)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = _code(error)
+        code = _errors.code_of(error)
         return code in AMBIGUOUS_CODES or (status >= 500 and code not in _errors.THROTTLING_CODES)
     return type(exception).__name__ in AMBIGUOUS_EXCEPTIONS
 
@@ -222,26 +183,11 @@ def remove_lost(client: Any, request_id: str, looks: tuple[float, ...] = LOOKS) 
     return False
 
 
-def _refused(error: AnsibleAWSError, verdict: Verdict, waited: float) -> AnsibleAWSError:
-    cause = (
-        "one of four - the role does not exist, its trust policy lacks ssm.amazonaws.com, its path was not given with "
-        f"its name, or it was created or changed just now. {verdict.evidence}"
-    )
-    step = "correct the role or iam_role and run again"
-    if verdict.state == "right":
-        step = "run again in a few minutes, or raise iam_propagation_timeout"
-    return _ssm.SsmError(
-        message=f"Failed to create the activation within {waited:.0f} seconds",
-        exception=error.exception,
-        hint=_errors.Hint(cause, step),
-    )
-
-
 def create(
     client: Any,
     request: dict[str, Any],
     tags: Mapping[str, str],
-    look_at_role: Callable[[], Verdict],
+    look_at_role: Callable[[], _role_refused.Verdict],
     timeout: float,
     warn: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -250,8 +196,7 @@ def create(
     Repeated are only calls that certainly made nothing (throttled, or the role refused), and one whose answer was lost,
     after what it may have made is deleted.
     """
-    start = time.monotonic()
-    pause = 1.0
+    patience = _role_refused.Patience(look_at_role, timeout)
     lost: list[str] = []
     while True:
         request_id = str(uuid.uuid4())
@@ -260,19 +205,13 @@ def create(
             answer = _ssm.create_activation(client, **request, Tags=ansible_dict_to_boto3_tag_list(all_tags))
             break
         except _ssm.SsmError as error:
-            waited = time.monotonic() - start
             if is_answer_lost(error):
                 _clean_up(client, request_id, error)
                 lost.append(request_id)
                 if len(lost) > 1:
                     raise
-            elif is_role_refused(error):
-                verdict = look_at_role()
-                patience = {"other-path": 0.0, "wrong": min(timeout, SETTLE_SECONDS)}.get(verdict.state, timeout)
-                if waited >= patience:
-                    raise _refused(error, verdict, waited) from error
-                time.sleep(min(random.uniform(pause / 2, pause), patience - waited))
-                pause = min(pause * 2, 8.0)
+            elif _role_refused.is_role_refused(error):
+                patience.wait(error)
             else:
                 raise
     for request_id in lost:  # one that became visible only now

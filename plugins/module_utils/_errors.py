@@ -166,6 +166,12 @@ def failure_of(error: AnsibleAWSError, service: str = "") -> Failure:
     return Failure(type(exception).__name__, str(exception), getattr(exception, "operation_name", ""), service)
 
 
+def code_of(error: AnsibleAWSError) -> str:
+    """The code AWS answered with; empty when the failure is not an answer of AWS."""
+    response = getattr(error.exception, "response", None)
+    return str(response["Error"].get("Code", "")) if isinstance(response, dict) and "Error" in response else ""
+
+
 def sentence(error: AnsibleAWSError, where: str, service: str = "") -> str:
     """One message: what failed, where, what AWS said, why that may be, what to do."""
     what = error.message or "Failed to speak to AWS"

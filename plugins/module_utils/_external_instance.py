@@ -9,10 +9,15 @@ import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
 
+from ._role_name import is_replaced
+
+# More names than that make a line that nobody reads.
+NAMED = 5
 _ID = re.compile(r"mi-[0-9a-f]{17}")
 _NODE_KEYS = (
     "ping_status",
@@ -75,7 +80,10 @@ def _rank(instance: Mapping[str, Any]) -> tuple[bool, bool, str, str]:
 
 
 def joined(
-    ids: Iterable[str], container_instances: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]]
+    ids: Iterable[str],
+    container_instances: Iterable[Mapping[str, Any]],
+    nodes: Iterable[Mapping[str, Any]],
+    iam_role: str | None = None,
 ) -> list[dict[str, Any]]:
     """One entry per managed instance id: those asked for and those that ECS knows."""
     by_id: dict[str, list[dict[str, Any]]] = {managed_instance_id: [] for managed_instance_id in ids}
@@ -91,6 +99,51 @@ def joined(
                 "ssm": node_by_id.get(managed_instance_id),
                 "ecs": best_first[0] if best_first else None,
                 "duplicates": sorted(i["container_instance_arn"] for i in best_first[1:]),
+                "role_replaced": role_replaced(node_by_id.get(managed_instance_id), iam_role),
             }
         )
     return result
+
+
+def role_replaced(node: Mapping[str, Any] | None, iam_role: str | None) -> bool | None:
+    """Whether the managed node works under another role. None: nobody knows its role, or nobody asked."""
+    if node is None or not node["iam_role"] or iam_role is None:
+        return None
+    return is_replaced(node["iam_role"], iam_role)
+
+
+# ---- one of them changed
+
+
+class Wish(NamedTuple):
+    """What was asked for. None means: leave it as it is."""
+
+    iam_role: str | None = None
+
+
+def state_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What can be changed of an instance, as it is."""
+    return {"iam_role": node["iam_role"]}
+
+
+def wanted(current: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+    """What the instance should become: a pure function of what it is and what was asked."""
+    after = dict(current)
+    if wish.iam_role is not None and (current["iam_role"] or "").lstrip("/") != wish.iam_role:
+        after["iam_role"] = wish.iam_role
+    return after
+
+
+def summary(failures: Mapping[str, str], count: int) -> str:
+    """One message for all instances that failed; those that failed alike are named together."""
+    alike: dict[str, list[str]] = {}
+    for managed_instance_id, message in failures.items():
+        alike.setdefault(message, []).append(managed_instance_id)
+    parts = [f"{_named(ids)}: {message}" for message, ids in list(alike.items())[:NAMED]]
+    if len(alike) > NAMED:
+        parts.append(f"And {len(alike) - NAMED} more messages, see instances.")
+    return f"{len(failures)} of {count} instances failed. {' '.join(parts)}"
+
+
+def _named(ids: list[str]) -> str:
+    return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 Read = Mapping[str, Any]
@@ -117,12 +118,6 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
             "drain and deregister it there and remove /var/lib/ecs/data/agent.db"
         )
     node = _node(aws, instance_id)
-    ssm = node.get("ssm") or {}
-    if ssm.get("iam_role") and ssm["iam_role"].rsplit("/", 1)[-1] != wanted["iam_role"].rsplit("/", 1)[-1]:
-        problems.append(
-            f"its managed node {instance_id} has the role {ssm['iam_role']}, not {wanted['iam_role']}: set "
-            "ecs_anywhere_iam_role to it, or change it with `aws ssm update-managed-instance-role`"
-        )
     ecs = node.get("ecs") or {}
     if ecs.get("status") == "DRAINING":
         problems.append(
@@ -172,6 +167,18 @@ def _install_reason(what: str, part: Read, unfinished: bool, pin: str = "") -> s
     if pin and not _is_pinned_version(part["version"], pin):
         return f"{what} is {part['version']}, wanted is {pin}"
     return None
+
+
+def _node_role_reason(host: Read, aws: Read, wanted: Read) -> str | None:
+    instance_id = host["ssm_agent"]["registration"]["managed_instance_id"]
+    ssm = _node(aws, instance_id).get("ssm") or {}
+    name = role_name(wanted["iam_role"])
+    if not is_replaced(ssm.get("iam_role"), name):
+        return None
+    return (
+        f"its managed node {instance_id} has the role {ssm['iam_role']}, wanted is {name}: Quick Setup and Patch "
+        "Manager of Systems Manager replace the roles of managed nodes, and the ECS agent works with its node's role"
+    )
 
 
 def _wait_reason(host: Read, aws: Read) -> str | None:
@@ -252,6 +259,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
             else "it is not registered with Systems Manager",
         )
 
+    node_role = _node_role_reason(host, aws, wanted)
+    step("repair_node_role", node_role)
+
     units = (
         (DOCKER_UNIT, docker, "install_docker"),
         (SSM_UNIT, ssm_agent, "install_ssm_agent"),
@@ -265,8 +275,10 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
         elif planned:
             reasons.append(f"{name} is to be enabled and started")
     step("start", "; ".join(reason for reason in reasons if reason))
-    if config and ecs_agent["installed"] and (ecs_agent["unit"] or {}).get("active_state") in ("active", "activating"):
-        step("restart_ecs_agent", "it reads its settings only when it starts")
+    if ecs_agent["installed"] and (ecs_agent["unit"] or {}).get("active_state") in ("active", "activating"):
+        causes = ["it reads its settings only when it starts"] if config else []
+        causes += ["it has credentials of the former role"] if node_role else []
+        step("restart_ecs_agent", "; ".join(causes))
 
     waiting = _wait_reason(host, aws)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
@@ -278,9 +290,10 @@ def group_key(wanted: Read, *names: str) -> str:
     return "|".join(repr(wanted[name]) for name in names)
 
 
-# What may share a look at the fleet, a node role, an activation.
+# What may share a look at the fleet, a node role, a repair of managed nodes that lost it, an activation.
 FLEET = ("profile", "region", "cluster")
 NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role")
+REPAIR = ("profile", "region", "iam_role")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
 
@@ -388,17 +401,30 @@ def _activation_problem(group: Read, result: Read, needed: int) -> str | None:
     return None
 
 
+def _node_roles(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """The repairs of node roles, one entry for each role. Every plan is told which of them is its own."""
+    repaired = {h: reads[h] for h, plan in plans.items() if any(s["name"] == "repair_node_role" for s in plan["steps"])}
+    groups = _groups(repaired, REPAIR)
+    for group in groups:
+        group["managed_instance_ids"] = {
+            host: repaired[host]["ssm_agent"]["registration"]["managed_instance_id"] for host in group["hosts"]
+        }
+        for host in group["hosts"]:
+            plans[host]["node_role"] = group["key"]
+    return groups
+
+
 def batch_plan(
     reads: Mapping[str, Read | None],
     fleet_results: Iterable[Read] = (),
     role_results: Iterable[Read] = (),
     activation_results: Iterable[Read] = (),
 ) -> dict[str, Any]:
-    """The plan of every server of the batch, and the activations that they need together.
+    """The plan of every server of the batch, and the activations and repairs of node roles that they need together.
 
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
-    C(todo), the hosts with something to do, and C(activations), one entry for each that has to be made, with its
-    C(count).
+    C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
+    C(count), and C(node_roles), one entry for each role that managed nodes are to get, with their ids by host.
     """
     usable = _usable(reads)
     fleet_results = list(fleet_results)
@@ -418,7 +444,7 @@ def batch_plan(
         plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)
         role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
         plan["problems"] += [problem for problem in (role_error, clones.get(host)) if problem]
-        plan["activation"] = None
+        plan["activation"] = plan["node_role"] = None
         plans[host] = plan
 
     registering = {
@@ -447,4 +473,5 @@ def batch_plan(
         "plans": plans,
         "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
         "activations": activations,
+        "node_roles": _node_roles(usable, plans),
     }

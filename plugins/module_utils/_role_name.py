@@ -27,3 +27,8 @@ def role_name(given: str) -> str:
     if len(name) > 64:
         raise ValueError(f"iam_role: {name} has {len(name)} characters, path included; AWS takes at most 64")
     return name
+
+
+def is_replaced(node_role: str | None, wanted: str) -> bool:
+    """Whether a managed node has another role than the *wanted* one (as role_name gave it), path and name compared."""
+    return bool(node_role) and str(node_role).lstrip("/") != wanted

@@ -125,3 +125,9 @@ def _describe_known(client: Client, ids: list[str]) -> list[dict[str, Any]]:
         return []
     half = len(ids) // 2
     return _describe_known(client, ids[:half]) + _describe_known(client, ids[half:])
+
+
+@SsmErrorHandler.common_error_handler("change the role of the managed node")
+@retry_idempotent
+def update_node_role(client: Client, managed_instance_id: str, role: str) -> None:
+    client.update_managed_instance_role(InstanceId=managed_instance_id, IamRole=role)

@@ -28,6 +28,14 @@ options:
       - An empty list means none. Then only the cluster is looked up.
     type: list
     elements: str
+  iam_role:
+    description:
+      - The IAM role that the managed nodes should have, as name, path and name, or ARN. Each instance then tells
+        whether it has another one (RV(instances[].role_replaced)).
+      - Quick Setup of Systems Manager replaces the role of managed nodes, after which the ECS agent is denied.
+        M(hybrid.ecs_anywhere.ecs_external_instance) repairs that.
+    type: str
+    aliases: [role]
   wait:
     description:
       - Look every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
@@ -49,6 +57,7 @@ notes:
     "DescribeInstanceInformation"
     (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html)).
 seealso:
+  - module: hybrid.ecs_anywhere.ecs_external_instance
   - module: hybrid.ecs_anywhere.ssm_activation_info
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -77,6 +86,14 @@ EXAMPLES = r"""
     managed_instance_ids:
       - mi-0123456789abcdef0
       - mi-0123456789abcdef1
+
+- name: Those whose role was replaced
+  hybrid.ecs_anywhere.ecs_external_instance_info:
+    cluster: edge
+    region: eu-west-1
+    iam_role: ecsAnywhereRole
+  register: audited
+  failed_when: audited.instances | selectattr('role_replaced', 'true') | length > 0
 """
 
 RETURN = r"""
@@ -262,6 +279,13 @@ instances:
       elements: str
       returned: always
       sample: []
+    role_replaced:
+      description:
+        - Whether the managed node works under another role than O(iam_role), compared by path and name.
+        - Null if O(iam_role) was not given, or Systems Manager knows no such node or tells no role of it.
+      type: bool
+      returned: always
+      sample: false
 """
 
 from typing import Any
@@ -272,6 +296,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 
 def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) -> str | None:
@@ -288,7 +313,9 @@ def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) ->
     return None
 
 
-def read(module: AwsModule, cluster: str, ids: list[str] | None) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+def read(
+    module: AwsModule, cluster: str, ids: list[str] | None, iam_role: str | None
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The cluster, and the instances if it is active. The second client is made only if there is anything to ask it."""
     client = module.client("ecs")
     found = _ecs.describe_cluster(client, cluster)
@@ -298,7 +325,7 @@ def read(module: AwsModule, cluster: str, ids: list[str] | None) -> tuple[dict[s
     if ids is None:
         ids = sorted({i["ec2InstanceId"] for i in container_instances if i.get("ec2InstanceId", "").startswith("mi-")})
     nodes = _ssm.describe_nodes(module.client("ssm"), ids) if ids else []
-    return found, _external_instance.joined(ids, container_instances, nodes)
+    return found, _external_instance.joined(ids, container_instances, nodes, iam_role)
 
 
 def main() -> None:
@@ -306,6 +333,7 @@ def main() -> None:
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "managed_instance_ids": {"type": "list", "elements": "str"},
+            "iam_role": {"type": "str", "aliases": ["role"]},
             # the action plugin's, which calls this module as often as it takes
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
@@ -316,6 +344,11 @@ def main() -> None:
     region = module.region or ""
     arn = cluster.split(":")
     problem = _external_instance.problem_of_ids(ids or [])
+    role = module.params["iam_role"]
+    try:
+        role = role if role is None else role_name(role)
+    except ValueError as error:
+        problem = str(error)
     if not cluster.strip():
         problem = "cluster must not be empty: AWS would take it for the cluster named default"
     elif cluster.startswith("arn:") and (len(arn) != 6 or not arn[5].startswith("cluster/")):
@@ -329,7 +362,7 @@ def main() -> None:
     found: dict[str, Any] | None = None
     instances: list[dict[str, Any]] = []
     try:
-        found, instances = read(module, cluster, list(dict.fromkeys(ids)) if ids is not None else None)
+        found, instances = read(module, cluster, list(dict.fromkeys(ids)) if ids is not None else None, role)
     except (_ecs.EcsError, _ssm.SsmError) as error:
         failure = error
     if failure:

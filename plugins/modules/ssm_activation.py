@@ -261,11 +261,11 @@ from datetime import datetime
 from typing import Any
 from typing import NoReturn
 
-from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _expiry
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_refused
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
@@ -300,16 +300,6 @@ def find(client: Any, activation_id: str) -> dict[str, Any] | None:
     return _activation.shown(found[0]) if found else None
 
 
-def look_at_role(module: AwsModule, role: str) -> _activation.Verdict:
-    """Ask IAM why SSM may have refused the role. Not being allowed to ask must not hide what SSM said."""
-    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
-
-    try:
-        return _activation.judge_role(role, _iam.get_role(module.client("iam"), role.rsplit("/", maxsplit=1)[-1]))
-    except AnsibleAWSError:
-        return _activation.Verdict("unknown", "IAM could not be asked which (iam:GetRole)")
-
-
 def keep(client: Any, p: dict[str, Any], activation: dict[str, Any], code: str, overwrite: bool) -> None:
     _ssm.put_secure_parameter(
         client,
@@ -334,7 +324,7 @@ def replace(
         client,
         request,
         p["tags"] or {},
-        lambda: look_at_role(module, request["IamRole"]),
+        lambda: _role_refused.look_at_role(module, request["IamRole"]),
         p["iam_propagation_timeout"],
         module.warn,
     )

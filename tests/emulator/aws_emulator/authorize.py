@@ -51,7 +51,17 @@ def _ecs_cluster(call: Call, principal: Principal) -> str:
     return cluster if str(cluster).startswith("arn:") else _arn(call, principal, "ecs", f"cluster/{cluster}")
 
 
-CLUSTER_CALLS = {"ListContainerInstances", "RegisterContainerInstance", "CreateCluster", "DescribeClusters"}
+# As the Service Authorization Reference has it: what the agents report counts for the cluster, whatever task it names.
+CLUSTER_CALLS = {
+    "CreateCluster",
+    "DescribeClusters",
+    "ListContainerInstances",
+    "RegisterContainerInstance",
+    "SubmitAttachmentStateChanges",
+    "SubmitContainerStateChange",
+    "SubmitTaskStateChange",
+}
+CALLS_WITHOUT_RESOURCE = {"DiscoverPollEndpoint"}
 
 
 def _ecs_resource(call: Call, principal: Principal) -> str:
@@ -64,6 +74,8 @@ def _ecs_resource(call: Call, principal: Principal) -> str:
 
     if isinstance(p.get("resourceArn"), str):
         return str(p["resourceArn"])
+    if call.operation in CALLS_WITHOUT_RESOURCE:
+        return "*"
     if call.operation in CLUSTER_CALLS:
         return cluster
     instance = p.get("containerInstanceArn") or p.get("containerInstance")
@@ -71,7 +83,7 @@ def _ecs_resource(call: Call, principal: Principal) -> str:
         instance = (p.get("containerInstances") or ["*"])[0]
     if instance:
         return member("container-instance", instance)
-    if call.operation in ("StopTask", "SubmitTaskStateChange") and p.get("task"):
+    if call.operation == "StopTask" and p.get("task"):
         return member("task", p["task"])
     if call.operation in ("RunTask", "StartTask", "DescribeTaskDefinition") and p.get("taskDefinition"):
         value = str(p["taskDefinition"])
@@ -115,6 +127,9 @@ def _context(call: Call, principal: Principal) -> dict[str, Any]:
     }
     if call.service == "ecs":
         context["ecs:cluster"] = _ecs_cluster(call, principal)
+        resource = _ecs_resource(call, principal)
+        if ":container-instance/" in resource:
+            context["ecs:container-instances"] = resource
     tags = call.params.get("Tags") if call.service == "ssm" else call.params.get("tags")
     if isinstance(tags, list) and tags:
         pairs = {str(t.get("Key", t.get("key"))): str(t.get("Value", t.get("value", ""))) for t in tags}
@@ -202,6 +217,7 @@ def authorize(call: Call, principal: Principal) -> None:
     for request in requests_of(call, principal):
         decision = evaluate(documents, boundary, request)
         if not decision.allowed:
+            call.extra["denied"] = request.action
             raise ApiError(
                 "AccessDeniedException",
                 f"User: {principal.arn} is not authorized to perform: {request.action} on resource: "

@@ -12,6 +12,7 @@ import pytest
 from agent_client import CAPABILITIES
 from agent_client import Node
 from agent_client import WireError
+from agent_client import hang_up
 from emulator_process import Emulator
 from emulator_world import POLICIES
 from emulator_world import allow
@@ -223,6 +224,89 @@ def test_one_cluster_only(emulator: Emulator, ssm: Any, iam: Any, ecs: Any) -> N
     node.register_instance("edge")
     with pytest.raises(WireError, match="cluster/other because no identity-based policy"):
         node.register_instance("other")
+
+
+ECS = "arn:aws:ecs:eu-west-1:123456789012:"
+# What an agent calls, on what AWS lets it be allowed, and how it is called.
+SCOPED: dict[str, tuple[str, Any]] = {
+    "ecs:RegisterContainerInstance": (ECS + "cluster/{}", lambda n: n.register_instance("edge")),
+    "ecs:SubmitTaskStateChange": (ECS + "cluster/{}", lambda n: n.ecs("SubmitTaskStateChange", cluster="edge",
+                                                                     task="x", status="S")),
+    "ecs:SubmitContainerStateChange": (ECS + "cluster/{}", lambda n: n.ecs("SubmitContainerStateChange",
+                                                                          cluster="edge", task="x", status="S")),
+    "ecs:SubmitAttachmentStateChanges": (ECS + "cluster/{}", lambda n: n.ecs("SubmitAttachmentStateChanges",
+                                                                            cluster="edge", attachments=[])),
+    "ecs:Poll": (ECS + "container-instance/{}/*", lambda n: hang_up(n.acs())),
+    "ecs:StartTelemetrySession": (ECS + "container-instance/{}/*", lambda n: hang_up(n.tcs())),
+    "ecs:ListTagsForResource": (ECS + "container-instance/{}/*",
+                                lambda n: n.ecs("ListTagsForResource", resourceArn=n.instance_arn)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", SCOPED)
+def test_each_call_of_an_agent_counts_for_its_own_cluster(
+    emulator: Emulator, iam: Any, server: Node, action: str
+) -> None:
+    pattern, act = SCOPED[action]
+    for policy in POLICIES:
+        iam.detach_role_policy(RoleName="ecsAnywhereRole", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    iam.put_role_policy(
+        RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=allow(action, resource=pattern.format("other"))
+    )
+    with pytest.raises(Exception, match="400"):
+        act(server)
+    assert emulator.calls(operation=action.split(":")[1])[-1]["denied"] == action
+    iam.put_role_policy(
+        RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=allow(action, resource=pattern.format("edge"))
+    )
+    act(server)
+    assert "denied" not in emulator.calls(operation=action.split(":")[1])[-1]
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "value", "act"),
+    [
+        ("ecs:Poll", "ecs:cluster", ECS + "cluster/{}", lambda n: hang_up(n.acs())),
+        ("ecs:StartTelemetrySession", "ecs:cluster", ECS + "cluster/{}", lambda n: hang_up(n.tcs())),
+        ("ecs:Poll", "ecs:container-instances", ECS + "container-instance/{}/*", lambda n: hang_up(n.acs())),
+    ],
+)
+def test_conditions_on_the_cluster_count(
+    emulator: Emulator, iam: Any, server: Node, action: str, key: str, value: str, act: Any
+) -> None:
+    def only(cluster: str) -> str:
+        return allow(action, Condition={"ArnLike": {key: value.format(cluster)}})
+
+    for policy in POLICIES:
+        iam.detach_role_policy(RoleName="ecsAnywhereRole", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    iam.put_role_policy(RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=only("other"))
+    with pytest.raises(Exception, match="400"):
+        act(server)
+    iam.put_role_policy(RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=only("edge"))
+    act(server)
+
+
+def test_the_poll_endpoint_is_of_no_resource(emulator: Emulator, iam: Any, server: Node) -> None:
+    for policy in POLICIES:
+        iam.detach_role_policy(RoleName="ecsAnywhereRole", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    scoped = allow("ecs:DiscoverPollEndpoint", resource=[ECS + "cluster/*", ECS + "container-instance/*"])
+    iam.put_role_policy(RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=scoped)
+    with pytest.raises(WireError, match=r"ecs:DiscoverPollEndpoint on resource: \* because"):
+        server.ecs("DiscoverPollEndpoint", cluster="edge", containerInstance=server.instance_arn)
+    there = {"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}}
+    in_region = allow("ecs:DiscoverPollEndpoint", Condition=there)
+    iam.put_role_policy(RoleName="ecsAnywhereRole", PolicyName="p", PolicyDocument=in_region)
+    server.ecs("DiscoverPollEndpoint", cluster="edge", containerInstance=server.instance_arn)
+
+
+def test_the_call_log_says_which_action_was_missing(emulator: Emulator, iam: Any, server: Node) -> None:
+    deny = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "ecs:TagResource",
+                                                              "Resource": "*"}})  # fmt: skip
+    iam.put_role_policy(RoleName="ecsAnywhereRole", PolicyName="deny", PolicyDocument=deny)
+    with pytest.raises(WireError):
+        server.register_instance("edge", tags=[{"key": "a", "value": "b"}])
+    call = emulator.calls(operation="RegisterContainerInstance")[-1]
+    assert (call["error"], call["denied"]) == ("AccessDeniedException", "ecs:TagResource")
 
 
 def test_conditions_of_the_trust_policy_hold_for_tokens(emulator: Emulator, ssm: Any, iam: Any) -> None:

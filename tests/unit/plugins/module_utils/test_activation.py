@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _activation
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_refused
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 from botocore.exceptions import ClientError
 from botocore.exceptions import ConnectTimeoutError
@@ -184,25 +185,4 @@ def client_error(code, message="", status=400):
 def test_which_failures_may_have_made_one(exception, lost, refused):
     error = AnsibleAWSError("Failed to create the activation", exception)
     assert _activation.is_answer_lost(error) is lost
-    assert _activation.is_role_refused(error) is refused
-
-
-def role(trust="ssm.amazonaws.com", path="/"):
-    document = {"Statement": [{"Effect": "Allow", "Principal": {"Service": trust}, "Action": "sts:AssumeRole"}]}
-    return {"RoleName": "r", "Path": path, "AssumeRolePolicyDocument": document}
-
-
-@pytest.mark.parametrize(
-    ("asked", "found", "state", "evidence"),
-    [
-        ("r", role(), "right", "right trust"),
-        ("p/r", role(path="/p/"), "right", "right trust"),
-        ("r", role("ec2.amazonaws.com"), "wrong", "ec2.amazonaws.com"),
-        ("r", None, "wrong", "knows no role r"),
-        ("p/r", role(), "other-path", "give iam_role=r"),
-        ("r", role(path="/p/"), "other-path", "give iam_role=p/r"),
-    ],
-)
-def test_judge_role(asked, found, state, evidence):
-    verdict = _activation.judge_role(asked, found)
-    assert verdict.state == state and evidence in verdict.evidence
+    assert _role_refused.is_role_refused(error) is refused

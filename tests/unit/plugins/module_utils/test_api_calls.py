@@ -14,6 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.stub import Stubber
 
 ID = "11111111-1111-4111-8111-111111111111"
+MI = "mi-0123456789abcdef0"
 
 
 @pytest.fixture
@@ -82,6 +83,12 @@ WRITES = [
     ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", {"RoleName": "r"}),
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", {"ActivationId": ID}),
     ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", {"Name": "/p"}),
+    (
+        "ssm",
+        lambda c: _ssm.update_node_role(c, MI, "a/r"),
+        "update_managed_instance_role",
+        {"InstanceId": MI, "IamRole": "a/r"},
+    ),
 ]
 
 

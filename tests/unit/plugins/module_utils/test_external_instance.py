@@ -72,3 +72,48 @@ def test_a_node_has_every_documented_key_and_no_other():
 )
 def test_ids(ids, ok):
     assert (external.problem_of_ids(ids) is None) is ok
+
+
+@pytest.mark.parametrize(
+    ("node", "iam_role", "replaced"),
+    [
+        ({"iam_role": "r"}, "r", False),
+        ({"iam_role": "/r"}, "r", False),
+        ({"iam_role": "a/r"}, "a/r", False),
+        ({"iam_role": "other"}, "r", True),
+        ({"iam_role": "a/r"}, "r", True),
+        ({"iam_role": "r"}, "a/r", True),
+        ({"iam_role": "R"}, "r", True),
+        ({"iam_role": "other"}, None, None),
+        ({"iam_role": None}, "r", None),
+        (None, "r", None),
+    ],
+)
+def test_whether_a_role_was_replaced(node, iam_role, replaced):
+    assert external.role_replaced(node, iam_role) is replaced
+
+
+@pytest.mark.parametrize(
+    ("current", "iam_role", "after"),
+    [
+        ("r", "r", "r"),
+        ("/r", "r", "/r"),
+        ("other", "r", "r"),
+        ("a/r", "r", "r"),
+        (None, "r", "r"),
+        ("other", None, "other"),
+        (None, None, None),
+    ],
+)
+def test_wanted(current, iam_role, after):
+    wish = external.Wish(iam_role=iam_role)
+    assert external.wanted({"iam_role": current}, wish) == {"iam_role": after}
+
+
+def test_instances_that_failed_alike_are_named_together_and_not_all():
+    failures = {f"mi-{n}": "denied." for n in range(7)} | {"mi-x": "unknown."}
+    assert external.summary(failures, 20) == (
+        "8 of 20 instances failed. mi-0, mi-1, mi-2, mi-3, mi-4 and 2 more: denied. mi-x: unknown."
+    )
+    said = external.summary({f"mi-{n}": f"{n}." for n in range(7)}, 7)
+    assert said.endswith("mi-4: 4. And 2 more messages, see instances.") and "mi-5" not in said

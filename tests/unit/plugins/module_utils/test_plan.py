@@ -336,20 +336,61 @@ def test_a_saved_state_of_another_cluster_is_seen_while_the_agent_is_down():
     assert "cluster other" in plan(host)["problems"][0]
 
 
+def test_a_server_that_somebody_drained_is_left_alone():
+    result = plan(instance=changed(INSTANCE, "ecs:status", "DRAINING"))
+    assert "somebody drained it on purpose" in result["problems"][0]
+
+
+QUICK_SETUP = "AmazonSSMRoleForInstancesQuickSetup"
+REPLACED = changed(INSTANCE, "ssm:iam_role", QUICK_SETUP)
+
+
+def test_a_role_that_was_replaced_is_repaired_with_its_reason():
+    result = plan(instance=REPLACED)
+    assert result["problems"] == []
+    assert names(result) == ["repair_node_role", "restart_ecs_agent", "wait"]
+    reasons = [step["reason"] for step in result["steps"]]
+    assert f"its managed node {MI} has the role {QUICK_SETUP}, wanted is ecsAnywhereRole: Quick Setup" in reasons[0]
+    assert reasons[1] == "it has credentials of the former role"
+
+
+def test_an_ecs_agent_that_was_denied_and_starts_again_and_again_is_restarted():
+    host = changed(RIGHT, "ecs_agent:unit", {**UNIT, "active_state": "activating"})
+    assert names(plan(host, REPLACED)) == ["repair_node_role", "start", "restart_ecs_agent", "wait"]
+
+
+def test_a_stopped_ecs_agent_is_only_started():
+    host = changed(RIGHT, "ecs_agent:unit", STOPPED)
+    assert names(plan(host, REPLACED)) == ["repair_node_role", "start", "wait"]
+
+
+def test_settings_and_role_make_one_restart_with_both_reasons():
+    host = changed(RIGHT, "ecs_config:/etc/ecs/ecs.config:canonical", False)
+    result = plan(host, REPLACED)
+    assert names(result) == ["configure_ecs_agent", "repair_node_role", "restart_ecs_agent", "wait"]
+    assert result["steps"][2]["reason"] == (
+        "it reads its settings only when it starts; it has credentials of the former role"
+    )
+
+
 @pytest.mark.parametrize(
-    "path, value, sentence",
+    "wanted, has, repaired",
     [
-        ("ssm:iam_role", "Other", "has the role Other, not ecsAnywhereRole"),
-        ("ecs:status", "DRAINING", "somebody drained it on purpose"),
+        ("ecsAnywhereRole", "ecsAnywhereRole", False),
+        ("ecsAnywhereRole", "/ecsAnywhereRole", False),
+        ("/ecsAnywhereRole", "ecsAnywhereRole", False),
+        ("service-role/ecsAnywhereRole", "service-role/ecsAnywhereRole", False),
+        ("arn:aws:iam::123456789012:role/edge/ecsAnywhereRole", "edge/ecsAnywhereRole", False),
+        ("service-role/ecsAnywhereRole", "ecsAnywhereRole", True),
+        ("ecsAnywhereRole", "service-role/ecsAnywhereRole", True),
+        # Systems Manager does not always tell
+        ("ecsAnywhereRole", None, False),
     ],
 )
-def test_what_aws_holds_against_it(path, value, sentence):
-    assert sentence in plan(instance=changed(INSTANCE, path, value))["problems"][0]
-
-
-def test_a_role_may_be_given_with_its_path_or_as_an_arn():
-    for role in ("service-role/ecsAnywhereRole", "arn:aws:iam::123456789012:role/ecsAnywhereRole"):
-        assert plan(wanted={**WANTED, "iam_role": role})["problems"] == []
+def test_roles_are_compared_by_path_and_name(wanted, has, repaired):
+    result = plan(instance=changed(INSTANCE, "ssm:iam_role", has), wanted={**WANTED, "iam_role": wanted})
+    assert result["problems"] == []
+    assert ("repair_node_role" in names(result)) is repaired
 
 
 # --- the batch ------------------------------------------------------------------------------------------------------
@@ -455,6 +496,7 @@ def test_a_role_that_cannot_be_made_right_stops_its_servers():
         "problems": ["not authorized to perform iam:CreateRole"],
         "steps": [],
         "activation": None,
+        "node_role": None,
     }
     assert result["plans"]["a"]["problems"] == []
 
@@ -464,6 +506,38 @@ def test_servers_with_one_identity_name_each_other():
     plans = batch_plan(reads, fleet(reads, [INSTANCE]))["plans"]
     assert f"{MI} is also the identity of b" in plans["a"]["problems"][0]
     assert f"{MI} is also the identity of a" in plans["b"]["problems"][0]
+
+
+def node(number, role):
+    """A server that is right, and how AWS sees it."""
+    instance_id = f"mi-{number:017x}"
+    host = changed(RIGHT, "ssm_agent:registration:managed_instance_id", instance_id)
+    return host, changed(changed(INSTANCE, "ssm:iam_role", role), "managed_instance_id", instance_id)
+
+
+def test_one_repair_for_each_account_region_and_role():
+    servers = [node(n, QUICK_SETUP) for n in range(6)] + [node(6, "ecsAnywhereRole")]
+    reads = {
+        "a": read(servers[0][0]),
+        "b": read(servers[1][0], instance_name="lab"),
+        "c": read(servers[2][0], iam_role="Other", manage_iam_role=False),
+        "d": read(servers[3][0], profile="other"),
+        "stopped": read(changed(servers[4][0], "systemd", False)),
+        "bare": read(BARE),
+        "right": read(servers[6][0]),
+    }
+    result = batch_plan(reads, fleet(reads, [instance for _host, instance in servers]))
+    assert [(g["iam_role"], g["profile"], g["managed_instance_ids"]) for g in result["node_roles"]] == [
+        ("ecsAnywhereRole", "", {"a": f"mi-{0:017x}", "b": f"mi-{1:017x}"}),
+        ("Other", "", {"c": f"mi-{2:017x}"}),
+        ("ecsAnywhereRole", "other", {"d": f"mi-{3:017x}"}),
+    ]
+    keys = [group["key"] for group in result["node_roles"]]
+    told = {host: plan["node_role"] for host, plan in result["plans"].items()}
+    assert told == {
+        "a": keys[0], "b": keys[0], "c": keys[1], "d": keys[2], "stopped": None, "bare": None, "right": None,
+    }  # fmt: skip
+    assert "right" not in result["todo"]
 
 
 def test_a_wait_that_timed_out_still_tells_what_it_saw():

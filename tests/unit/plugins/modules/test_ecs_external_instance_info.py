@@ -147,6 +147,23 @@ def test_an_id_that_ssm_refuses_does_not_hide_the_others(stub, run):
     assert [i["managed_instance_id"] for i in result["instances"] if i["ssm"] is None] == [mi(7)]
 
 
+@pytest.mark.parametrize(
+    ("asked", "replaced"),
+    [
+        ({}, [None, None, None]),
+        ({"iam_role": "ecsAnywhereRole"}, [False, False, None]),
+        ({"iam_role": "arn:aws:iam::123456789012:role/ecsAnywhereRole"}, [False, False, None]),
+        ({"iam_role": "edge/ecsAnywhereRole"}, [True, True, None]),
+        ({"role": "Other"}, [True, True, None]),
+    ],
+)
+def test_each_says_whether_its_role_was_replaced(stub, run, asked, replaced):
+    fleet = Fleet(stub, 2)
+    result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[mi(0), mi(1), mi(9)], **asked)
+    assert [i["role_replaced"] for i in result["instances"]] == replaced
+    assert len(fleet.calls) == 4  # it costs no call of its own
+
+
 def test_an_empty_list_asks_for_the_cluster_only(stub, run):
     fleet = Fleet(stub, 5)
     result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[])
@@ -174,6 +191,7 @@ def test_a_cluster_that_is_of_no_use(stub, run, clusters, words):
         ({"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/edge"}, "Set region=us-east-1"),
         ({"cluster": "arn:aws:ecs:eu-west-1:123456789012:service/edge"}, "not the ARN of an ECS cluster"),
         ({"managed_instance_ids": ["i-0123456789abcdef0"]}, "17 hexadecimal"),
+        ({"iam_role": "AROAEXAMPLEEXAMPLE123"}, "is a unique id"),
     ],
 )
 def test_bad_input_fails_before_any_call(stub, run, args, words):
