@@ -129,7 +129,7 @@ def state_of(node: Mapping[str, Any]) -> dict[str, Any]:
 def wanted(current: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     """What the instance should become: a pure function of what it is and what was asked."""
     after = dict(current)
-    if wish.iam_role is not None and (current["iam_role"] or "").lstrip("/") != wish.iam_role:
+    if wish.iam_role is not None and (not current["iam_role"] or is_replaced(current["iam_role"], wish.iam_role)):
         after["iam_role"] = wish.iam_role
     return after
 

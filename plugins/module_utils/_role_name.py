@@ -30,5 +30,9 @@ def role_name(given: str) -> str:
 
 
 def is_replaced(node_role: str | None, wanted: str) -> bool:
-    """Whether a managed node has another role than the *wanted* one (as role_name gave it), path and name compared."""
-    return bool(node_role) and str(node_role).lstrip("/") != wanted
+    """Whether a managed node has another role than the *wanted* one, both as IAM names them.
+
+    Names of roles are unique in an account whatever their paths, and whether Systems Manager tells the path is nowhere
+    written: the name alone decides.
+    """
+    return bool(node_role) and str(node_role).rsplit("/", 1)[-1] != wanted.rsplit("/", 1)[-1]

@@ -32,7 +32,7 @@ options:
       - The IAM role that the managed nodes should have, as name, path and name (V(service-role/MyRole)) or ARN.
         AWS wants path and name, at most 64 characters; the module makes that of what is given.
       - Unique ids (V(AROA...)) are refused, as AWS does not take them.
-      - Roles are compared by path and name.
+      - Roles are compared by name, which is unique in an account whatever the path.
     type: str
     aliases: [role]
   iam_propagation_timeout:

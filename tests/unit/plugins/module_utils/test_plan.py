@@ -381,13 +381,15 @@ def test_settings_and_role_make_one_restart_with_both_reasons():
         ("/ecsAnywhereRole", "ecsAnywhereRole", False),
         ("service-role/ecsAnywhereRole", "service-role/ecsAnywhereRole", False),
         ("arn:aws:iam::123456789012:role/edge/ecsAnywhereRole", "edge/ecsAnywhereRole", False),
-        ("service-role/ecsAnywhereRole", "ecsAnywhereRole", True),
-        ("ecsAnywhereRole", "service-role/ecsAnywhereRole", True),
+        # names are unique in an account, and whether Systems Manager tells the path is nowhere written
+        ("service-role/ecsAnywhereRole", "ecsAnywhereRole", False),
+        ("ecsAnywhereRole", "service-role/ecsAnywhereRole", False),
+        ("ecsAnywhereRole", "ecsAnywhereRole/Other", True),
         # Systems Manager does not always tell
         ("ecsAnywhereRole", None, False),
     ],
 )
-def test_roles_are_compared_by_path_and_name(wanted, has, repaired):
+def test_roles_are_compared_by_name(wanted, has, repaired):
     result = plan(instance=changed(INSTANCE, "ssm:iam_role", has), wanted={**WANTED, "iam_role": wanted})
     assert result["problems"] == []
     assert ("repair_node_role" in names(result)) is repaired

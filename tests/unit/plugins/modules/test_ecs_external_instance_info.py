@@ -153,7 +153,7 @@ def test_an_id_that_ssm_refuses_does_not_hide_the_others(stub, run):
         ({}, [None, None, None]),
         ({"iam_role": "ecsAnywhereRole"}, [False, False, None]),
         ({"iam_role": "arn:aws:iam::123456789012:role/ecsAnywhereRole"}, [False, False, None]),
-        ({"iam_role": "edge/ecsAnywhereRole"}, [True, True, None]),
+        ({"iam_role": "edge/ecsAnywhereRole"}, [False, False, None]),
         ({"role": "Other"}, [True, True, None]),
     ],
 )
