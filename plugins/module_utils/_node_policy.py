@@ -201,7 +201,7 @@ def resources_of(
 ) -> list[str]:
     """The resources of a scope, sorted."""
     found = set()
-    for region, names in sorted(_places(clusters, regions).items()):
+    for region, names in sorted(places(clusters, regions).items()):
         for pattern in scope.resources:
             for cluster in sorted(names) if "{cluster}" in pattern else [""]:
                 found.add(pattern.format(partition=partition, region=region, account=account, cluster=cluster))
@@ -210,7 +210,7 @@ def resources_of(
 
 def regions_of(clusters: Sequence[str], regions: Sequence[str]) -> list[str]:
     """The Regions that are meant: those given, and those of clusters given by ARN."""
-    return sorted(_places(clusters, regions))
+    return sorted(places(clusters, regions))
 
 
 def node_policy(
@@ -291,7 +291,7 @@ def _partition_of(region: str) -> str:
     return next((partition for prefix, partition in _PARTITIONS if region.startswith(prefix)), "aws")
 
 
-def _places(clusters: Sequence[str], regions: Sequence[str]) -> dict[str, set[str]]:
+def places(clusters: Sequence[str], regions: Sequence[str]) -> dict[str, set[str]]:
     """Which clusters are meant in which Region; * for all."""
     places: dict[str, set[str]] = {region: set() for region in regions}
     for cluster in clusters:

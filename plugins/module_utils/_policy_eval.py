@@ -26,6 +26,8 @@ from typing import Optional
 Truth = Optional[bool]
 
 ALLOWED, DENIED, DEPENDS = "allowed", "denied", "depends"
+# What stands in the way of a request that is not allowed.
+NOT_GRANTED, EXPLICIT_DENY, BOUNDARY, CONDITION = "not_granted", "explicit_deny", "boundary", "condition"
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _WITH_VARIABLES = "2012-10-17"
 
@@ -70,7 +72,8 @@ class Statement(NamedTuple):
 
 class Decision(NamedTuple):
     verdict: str
-    reason: str = ""
+    reason: str
+    obstacle: str = ""
     statements: tuple[Statement, ...] = ()  # those that allow, deny, or decide under conditions
 
     @property
@@ -329,9 +332,9 @@ def evaluate(policies: Iterable[Policy], boundary: Policy | None, request: Reque
     if own.verdict == DENIED or boundary is None:
         return own
     limit = _judged(statements([boundary]), request)
-    if limit.verdict == DENIED:
+    if limit.obstacle == NOT_GRANTED:
         reason = limit.reason.replace("no policy allows it", "the permissions boundary does not allow it")
-        return limit._replace(reason=reason)
+        return limit._replace(reason=reason, obstacle=BOUNDARY)
     return own if limit.verdict == ALLOWED else limit
 
 
@@ -343,17 +346,17 @@ def _judged(found: list[Statement], request: Request) -> Decision:
 
     denying = those("deny", True)
     if denying:
-        return Decision(DENIED, f"{_where(denying)} denies it", denying)
+        return Decision(DENIED, f"{_where(denying)} denies it", EXPLICIT_DENY, denying)
     allowing, perhaps = those("allow", True), those("allow", None)
     if not allowing and not perhaps:
         near = tuple(s for s in found if s.effect == "allow" and about_action(s, request.action))
-        return Decision(DENIED, "no policy allows it" + _but(near, request), near)
+        return Decision(DENIED, "no policy allows it" + _but(near, request), NOT_GRANTED, near)
     if not allowing:
-        return Decision(DEPENDS, f"{_where(perhaps)} allows it under conditions", perhaps)
+        return Decision(DEPENDS, f"{_where(perhaps)} allows it under conditions", CONDITION, perhaps)
     against = those("deny", None)
     if against:
-        return Decision(DEPENDS, f"{_where(against)} denies it under conditions", against)
-    return Decision(ALLOWED, f"{_where(allowing)} allows it", allowing)
+        return Decision(DEPENDS, f"{_where(against)} denies it under conditions", CONDITION, against)
+    return Decision(ALLOWED, f"{_where(allowing)} allows it", "", allowing)
 
 
 def _but(near: tuple[Statement, ...], request: Request) -> str:
