@@ -37,9 +37,21 @@ def findings(
     policies: Sequence[Policy],
     boundary: Policy | None,
     wanted: Wanted,
+    certain: bool = True,
     expand: Expand = _iam_actions.expanded,
 ) -> list[Finding]:
-    """All findings about one role, the severe ones first."""
+    """All findings about one role, the severe ones first. It is *certain* when it is known to be meant for servers."""
+    if not certain and not _serves_agents(role, policies, boundary, wanted):
+        return [
+            Finding(
+                "not_a_node_role",
+                INFO,
+                f"{role['RoleName']} trusts {SERVICE} and allows the agents nothing: it may be for Automation or a "
+                "maintenance window. Nothing else was looked at.",
+                [p.name for p in policies],
+                "ask for it by name if servers shall work under it",
+            )
+        ]
     found = [
         *_about_trust(role),
         *_missing(role, policies, boundary, wanted),
@@ -167,6 +179,16 @@ def _missing(
     return found
 
 
+def _serves_agents(
+    role: Mapping[str, Any], policies: Sequence[Policy], boundary: Policy | None, wanted: Wanted
+) -> bool:
+    return any(
+        decision.verdict != _policy_eval.DENIED
+        for need in _node_policy.needs(())
+        for _resource, decision in _decisions(role, policies, boundary, wanted, need)
+    )
+
+
 def _repair(
     role: Mapping[str, Any], features: tuple[str, ...], obstacle: str, reason: str, boundary: Policy | None
 ) -> str:
@@ -259,6 +281,13 @@ def _candidates(pattern: str, policies: Sequence[Policy], action: str) -> list[s
 
 
 # --- nodes
+
+
+def is_node_role(role: Mapping[str, Any]) -> bool:
+    """Whether servers may be meant to work under it: it names Systems Manager, and is not that service's own."""
+    named = [s for s in _trust_policy.statements(role.get("AssumeRolePolicyDocument")) if _is_allow(s)]
+    ours = any(SERVICE in _principals(statement, "Service") for statement in named)
+    return ours and not role["Path"].startswith("/aws-service-role/")
 
 
 def node_findings(nodes: Iterable[Mapping[str, Any]], roles: Iterable[str]) -> list[Finding]:

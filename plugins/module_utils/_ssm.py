@@ -125,3 +125,15 @@ def _describe_known(client: Client, ids: list[str]) -> list[dict[str, Any]]:
         return []
     half = len(ids) // 2
     return _describe_known(client, ids[:half]) + _describe_known(client, ids[half:])
+
+
+@SsmErrorHandler.common_error_handler("list the managed nodes")
+@retry_idempotent
+def list_managed_nodes(client: Client) -> list[dict[str, Any]]:
+    """All managed nodes of the Region that are not of EC2, in one call per page of 50."""
+    pages = client.get_paginator("describe_instance_information").paginate(
+        Filters=[{"Key": "ResourceType", "Values": ["ManagedInstance"]}],
+        PaginationConfig={"PageSize": NODES_PER_CALL},
+    )
+    nodes: list[dict[str, Any]] = pages.build_full_result()["InstanceInformationList"]
+    return nodes

@@ -276,6 +276,31 @@ def test_awss_own_policies_suffice_and_allow_far_more():
     assert own["on_any_resource"] == sum(n.scope == _node_policy.ANYTHING for n in _node_policy.needs([]))
 
 
+def test_a_role_that_only_may_be_one_for_servers_is_not_blamed_for_what_it_lacks():
+    automation = [policy(allow("ec2:*"))]
+    found = _role_findings.findings(role(), automation, None, EDGE, certain=False)
+    assert [(f.id, f.severity) for f in found] == [("not_a_node_role", "info")]
+    assert "action_missing" in ids(_role_findings.findings(role(), automation, None, EDGE))
+    # one right of the agents makes it one
+    half = [policy(allow("ssm:UpdateInstanceInformation"))]
+    assert "action_missing" in ids(_role_findings.findings(role(), half, None, EDGE, certain=False))
+
+
+@pytest.mark.parametrize(
+    ("trust", "path", "expected"),
+    [
+        (STRICT, "/", True),
+        ({**ALLOW, "Condition": {"StringEquals": {"aws:SourceAccount": "999999999999"}}}, "/edge/", True),
+        ({**ALLOW, "Principal": {"Service": "ec2.amazonaws.com"}}, "/", False),
+        ({**ALLOW, "Effect": "Deny"}, "/", False),
+        ({**ALLOW, "Principal": "*"}, "/", False),
+        (STRICT, "/aws-service-role/ssm.amazonaws.com/", False),
+    ],
+)
+def test_which_roles_are_looked_at(trust, path, expected):
+    assert _role_findings.is_node_role({**role(trust), "Path": path}) is expected
+
+
 def test_what_a_boundary_cuts_is_not_counted():
     assert _role_excess.counts(MANAGED, policy(allow("ecs:Poll"))) == {"allowed_actions": 1, "on_any_resource": 1}
     assert _role_excess.counts([policy(allow("ecs:Poll"), deny("ecs:*"))], None)["allowed_actions"] == 0
