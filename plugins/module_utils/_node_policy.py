@@ -265,7 +265,7 @@ def problem_of(clusters: Sequence[str], regions: Sequence[str], features: Collec
             return f"regions: name the Regions of the cluster {cluster}, or give its ARN in clusters"
     if not clusters and not regions:
         return "regions: name at least one Region"
-    partitions = {_partition_of(region) for region in regions_of(clusters, regions)}
+    partitions = {partition_of(region) for region in regions_of(clusters, regions)}
     if len(partitions) > 1:
         return f"regions: one role cannot serve the partitions {' and '.join(sorted(partitions))}"
     size = _size(clusters, regions, features, partitions.pop())
@@ -287,7 +287,8 @@ def _size(clusters: Sequence[str], regions: Sequence[str], features: Collection[
     )
 
 
-def _partition_of(region: str) -> str:
+def partition_of(region: str) -> str:
+    """The partition by the Region's name."""
     return next((partition for prefix, partition in _PARTITIONS if region.startswith(prefix)), "aws")
 
 

@@ -42,8 +42,8 @@ options:
     elements: str
   features:
     description:
-      - What the servers are used for beside running tasks. A finding is what a feature needs and is not allowed, and what
-        is allowed and belongs to a feature that is not in this list.
+      - What the servers are used for beside running tasks. A finding is what a feature needs and is not allowed, and
+        what is allowed and belongs to a feature that is not in this list.
       - Not given means that nobody knows. Then rights that belong to a feature are mentioned, and not called a fault.
       - What each of them allows is in the collection's C(docs/permissions.md).
     type: list
@@ -62,9 +62,9 @@ options:
 notes:
   - >-
     Calls: for each role 3 (C(GetRole), C(ListAttachedRolePolicies), C(ListRolePolicies)) and one for each of its inline
-    policies (C(GetRolePolicy)); for each managed policy, boundaries included, 2 (C(GetPolicy), C(GetPolicyVersion)), once
-    however many roles have it; without O(name) one for each 1,000 roles of the account (C(ListRoles)); with O(regions)
-    one for each 50 managed nodes (C(DescribeInstanceInformation)).
+    policies (C(GetRolePolicy)); for each managed policy, boundaries included, 2 (C(GetPolicy), C(GetPolicyVersion)),
+    once however many roles have it; without O(name) one for each 1,000 roles of the account (C(ListRoles)); with
+    O(regions) one for each 50 managed nodes (C(DescribeInstanceInformation)).
   - >-
     How rights are judged: as IAM does for identity policies and permissions boundaries, with wildcards, C(NotAction),
     C(NotResource), C(Deny), conditions and policy variables. What depends on a condition that only the moment of the
