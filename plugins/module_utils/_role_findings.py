@@ -150,8 +150,8 @@ def _missing(
     for need in _node_policy.needs(wanted.features or ()):
         for resource, decision in _decisions(role, policies, boundary, wanted, need):
             if not decision.allowed:
-                evidence = {"action": need.action, "resource": resource, "reason": decision.reason}
-                groups.setdefault((need.features, decision.obstacle), []).append(evidence)
+                seen = {"action": need.action, "resource": resource, "reason": decision.reason}
+                groups.setdefault((need.features, decision.obstacle), []).append(seen)
     found = []
     for (features, obstacle), evidence in groups.items():
         actions = ", ".join(dict.fromkeys(e["action"] for e in evidence))

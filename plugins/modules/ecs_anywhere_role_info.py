@@ -246,6 +246,7 @@ findings:
   contains: *finding
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -269,9 +270,9 @@ class Documents:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.known: dict[str, dict[str, Any]] = {}
+        self.known: dict[str, Mapping[str, Any]] = {}
 
-    def of(self, arn: str) -> dict[str, Any]:
+    def of(self, arn: str) -> Mapping[str, Any]:
         if arn not in self.known:
             policy = _iam.get_policy(self.client, arn) or {}
             version = policy.get("DefaultVersionId")
@@ -301,7 +302,7 @@ def read(client: Any, names: list[str] | None) -> list[dict[str, Any]]:
     return roles
 
 
-def managed(documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def managed(documents: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"policy_name": arn.rsplit("/", maxsplit=1)[-1], "policy_arn": arn, "policy_document": document}
         for arn, document in documents.items()
