@@ -153,3 +153,26 @@ def delete_inline_policy(client: Client, name: str, policy: str) -> None:
 @retry_idempotent
 def delete_role(client: Client, name: str) -> None:
     client.delete_role(RoleName=name)
+
+
+@IamErrorHandler.common_error_handler("list the roles of the account")
+@retry_idempotent
+def list_roles(client: Client) -> list[Role]:
+    pages = client.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 1000})
+    roles: list[Role] = pages.build_full_result()["Roles"]
+    return roles
+
+
+@IamErrorHandler.list_error_handler("read a managed policy")
+@retry_idempotent
+def get_policy(client: Client, arn: str) -> dict[str, Any] | None:
+    policy: dict[str, Any] = client.get_policy(PolicyArn=arn)["Policy"]
+    return policy
+
+
+@IamErrorHandler.list_error_handler("read the document of a managed policy")
+@retry_idempotent
+def get_policy_document(client: Client, arn: str, version: str) -> dict[str, Any] | None:
+    answer = client.get_policy_version(PolicyArn=arn, VersionId=version)
+    document: dict[str, Any] = answer["PolicyVersion"]["Document"]
+    return document

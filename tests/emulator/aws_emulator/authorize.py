@@ -47,7 +47,8 @@ def _ssm_resource(call: Call, principal: Principal) -> str:
 
 def _ecs_cluster(call: Call, principal: Principal) -> str:
     p = {**call.arguments, **call.params}
-    cluster = p.get("cluster") or p.get("clusterName") or p.get("clusterArn") or "default"
+    several = p.get("clusters") or [None]
+    cluster = p.get("cluster") or p.get("clusterName") or p.get("clusterArn") or several[0] or "default"
     return cluster if str(cluster).startswith("arn:") else _arn(call, principal, "ecs", f"cluster/{cluster}")
 
 

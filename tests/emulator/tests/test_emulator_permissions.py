@@ -352,3 +352,13 @@ def test_the_agents_may_with_awss_policies(emulator: Emulator, server: Node) -> 
     server.ecs("ListTagsForResource", resourceArn=server.instance_arn)
     with pytest.raises(WireError, match="ssm:DescribeInstanceInformation"):
         server.ssm("DescribeInstanceInformation")
+
+
+def test_looking_at_one_cluster_only(emulator: Emulator, iam: Any, ecs: Any) -> None:
+    for name in ("edge", "other"):
+        ecs.create_cluster(clusterName=name)
+    key, secret = make_user(iam, allow("ecs:DescribeClusters", resource="arn:aws:ecs:*:*:cluster/edge"))
+    client = emulator.client("ecs", key=key, secret=secret)
+    assert client.describe_clusters(clusters=["edge"])["clusters"][0]["status"] == "ACTIVE"
+    with fails("AccessDeniedException", "cluster/other because no identity-based policy"):
+        client.describe_clusters(clusters=["other"])

@@ -140,6 +140,10 @@ def test_reading_what_is_missing(api):
     assert _iam.list_attached_policies(iam, "r") == []
     assert _iam.list_inline_policies(iam, "r") == []
     assert _iam.list_instance_profiles(iam, "r") == []
+    iam_stub.add_client_error("get_policy", "NoSuchEntity")
+    assert _iam.get_policy(iam, "a" * 20) is None
+    iam_stub.add_client_error("get_policy_version", "NoSuchEntity")
+    assert _iam.get_policy_document(iam, "a" * 20, "v1") is None
     ssm_stub.add_client_error("get_parameter", "ParameterNotFound")
     assert _ssm.get_parameter(ssm, "/p") is None
     ecs_stub.add_client_error("describe_clusters", "ClusterNotFoundException")
@@ -160,6 +164,46 @@ def test_policies_are_listed_by_the_thousand(api):
     client, stubber = api("iam")
     stubber.add_response("list_policies", {"Policies": [{"PolicyName": "a", "Arn": "a" * 20}]}, {"MaxItems": 1000})
     assert [p["PolicyName"] for p in _iam.list_policies(client)] == ["a"]
+
+
+def test_roles_of_all_pages(api):
+    client, stubber = api("iam")
+    role = {
+        "Path": "/",
+        "RoleId": "A" * 16,
+        "Arn": "arn:aws:iam::123456789012:role/r",
+        "CreateDate": 0,
+        "AssumeRolePolicyDocument": "%7B%7D",
+    }
+    first, second = [{**role, "RoleName": name} for name in ("a", "b")]
+    stubber.add_response("list_roles", {"Roles": [first], "IsTruncated": True, "Marker": "m"}, {"MaxItems": 1000})
+    stubber.add_response("list_roles", {"Roles": [second]}, {"MaxItems": 1000, "Marker": "m"})
+    assert [(r["RoleName"], r["AssumeRolePolicyDocument"]) for r in _iam.list_roles(client)] == [("a", {}), ("b", {})]
+
+
+def test_a_managed_policy_and_its_document(api):
+    client, stubber = api("iam")
+    stubber.add_response("get_policy", {"Policy": {"DefaultVersionId": "v3"}}, {"PolicyArn": "a" * 20})
+    assert _iam.get_policy(client, "a" * 20) == {"DefaultVersionId": "v3"}
+    stubber.add_response(
+        "get_policy_version",
+        {"PolicyVersion": {"Document": "%7B%7D", "VersionId": "v3"}},
+        {"PolicyArn": "a" * 20, "VersionId": "v3"},
+    )
+    assert _iam.get_policy_document(client, "a" * 20, "v3") == {}
+
+
+def test_managed_nodes_of_all_pages(api):
+    client, stubber = api("ssm")
+    sent = {"Filters": [{"Key": "ResourceType", "Values": ["ManagedInstance"]}], "MaxResults": 50}
+    nodes = [{"InstanceId": f"mi-0123456789abcdef{n}", "IamRole": "r"} for n in range(2)]
+    stubber.add_response(
+        "describe_instance_information", {"InstanceInformationList": nodes[:1], "NextToken": "t"}, sent
+    )
+    stubber.add_response(
+        "describe_instance_information", {"InstanceInformationList": nodes[1:]}, {**sent, "NextToken": "t"}
+    )
+    assert _ssm.list_managed_nodes(client) == nodes
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "Throttling", "TooManyUpdates"])

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The least that somebody must be allowed to run a playbook of this collection. Pure functions, private to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from ._node_policy import partition_of
+from ._node_policy import places
+
+
+class Right(NamedTuple):
+    """Some actions on some resources: a statement of the policy."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]  # {partition}, {region}, {account}, {cluster}, {role}
+    condition: Mapping[str, Mapping[str, Any]] = {}
+
+
+ROLE = "arn:{partition}:iam::{account}:role/{role}"
+CLUSTER = "arn:{partition}:ecs:{region}:{account}:cluster/{cluster}"
+INSTANCE = "arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"
+NODE_POLICIES = [
+    "arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore",
+    "arn:{partition}:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",
+]
+IN_REGIONS = {"StringEquals": {"aws:RequestedRegion": "{regions}"}}
+
+# One entry for each playbook; a test runs the calls of each as a user who may do just this.
+PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
+    "audit": (
+        Right("ListRoles", ("iam:ListRoles",), ("*",)),
+        Right(
+            "ReadRoles",
+            ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"),
+            ("arn:{partition}:iam::{account}:role/*",),
+        ),
+        Right(
+            "ReadPolicies",
+            ("iam:GetPolicy", "iam:GetPolicyVersion"),
+            ("arn:{partition}:iam::{account}:policy/*", "arn:{partition}:iam::aws:policy/*"),
+        ),
+        Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+    ),
+    "register": (
+        Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+        Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+        Right(
+            "NodesAndActivations",
+            (
+                "ssm:CreateActivation",
+                "ssm:DeleteActivation",
+                "ssm:DescribeActivations",
+                "ssm:DescribeInstanceInformation",
+            ),
+            ("*",),
+            IN_REGIONS,
+        ),
+        Right(
+            "GiveNodesTheirRole",
+            ("iam:PassRole",),
+            (ROLE,),
+            {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
+        ),
+        Right(
+            "KeepTheRoleRight",
+            ("iam:CreateRole", "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:UpdateAssumeRolePolicy"),
+            (ROLE,),
+        ),
+        Right(
+            "KeepItsPoliciesRight",
+            ("iam:AttachRolePolicy",),
+            (ROLE,),
+            {"ArnEquals": {"iam:PolicyARN": NODE_POLICIES}},
+        ),
+    ),
+}
+
+
+def operator_policy(
+    playbook: str,
+    *,
+    regions: Sequence[str],
+    clusters: Sequence[str] = (),
+    iam_role: str = "ecsAnywhereRole",
+    account: str = "*",
+) -> dict[str, Any]:
+    """The policy document for one playbook. Equal wishes give equal documents."""
+    if playbook not in PLAYBOOKS:
+        raise ValueError(
+            f"operator_policy: there is no playbook {playbook!r}. There are {', '.join(sorted(PLAYBOOKS))}."
+        )
+    where = [
+        {
+            "partition": partition_of(region),
+            "account": account,
+            "role": iam_role.lstrip("/"),
+            "region": region,
+            "cluster": cluster,
+        }
+        for region, names in sorted(places(clusters, regions).items())
+        for cluster in sorted(names)
+    ]
+    in_regions = sorted({place["region"] for place in where})
+
+    def filled(value: Any) -> Any:
+        if value == "{regions}":
+            return in_regions
+        if isinstance(value, Mapping):
+            return {key: filled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return value.format(**where[0])
+
+    statements = []
+    for right in PLAYBOOKS[playbook]:
+        statement: dict[str, Any] = {
+            "Sid": right.sid,
+            "Effect": "Allow",
+            "Action": sorted(right.actions),
+            "Resource": sorted({resource.format(**place) for resource in right.resources for place in where}),
+        }
+        if right.condition:
+            statement["Condition"] = filled(right.condition)
+        statements.append(statement)
+    return {"Version": "2012-10-17", "Statement": statements}
