@@ -51,10 +51,8 @@ class Fleet:
 
     def starts(self, name):
         """When the services began and what the credentials are: to see that nothing was touched."""
-        units = "docker amazon-ssm-agent ecs"
-        return self.bed.on(
-            name, f"systemctl show -p ActiveEnterTimestampMonotonic {units}; sha256sum {RECORD} /root/.aws/credentials"
-        )
+        units = self.bed.on(name, "systemctl show -p ActiveEnterTimestampMonotonic docker amazon-ssm-agent ecs")
+        return units + self.bed.on(name, f"cat {RECORD} /root/.aws/credentials 2>&1 | md5sum")
 
     def replace_role(self, trusted=True):
         """Give the node the other role, and let the half hour pass after which its agents notice."""

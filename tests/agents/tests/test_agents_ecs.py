@@ -104,7 +104,7 @@ class Host:
         self.docker = docker
         self.world = node.world
         self.node_id, text = credentials
-        node.path("/root/.aws").mkdir()
+        node.path("/root/.aws").mkdir(exist_ok=True)
         node.path("/root/.aws/credentials").write_text(text)
         self.env = {
             "ECS_CLUSTER": "c1",

@@ -24,6 +24,8 @@ PLAIN = (
     "ecs.capability.secrets.ssm.bootstrap.log-driver",
     "ecs.capability.secrets.ssm.environment-variables",
 )
+# ECS Exec is announced when its binaries are there.
+EXEC_BINARIES = "/managed-agents/execute-command/bin"
 # The agent names the API versions that changed something for it, not each one.
 API_MINORS = (17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 44)
 
@@ -35,6 +37,8 @@ def attributes(config, docker):
     names += [f"com.amazonaws.ecs.capability.docker-remote-api.1.{minor}" for minor in minors]
     if config.external:
         names.append("ecs.capability.external")
+    if os.path.isdir(EXEC_BINARIES):
+        names.append("ecs.capability.execute-command")
     found = [{"name": name} for name in sorted(names)]
     found += [{"name": "ecs.os-type", "value": "linux"}, {"name": "ecs.os-family", "value": "LINUX"}]
     detailed = os.environ.get("ECS_DETAILED_OS_FAMILY")

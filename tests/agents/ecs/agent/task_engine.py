@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import uuid
 
 import aws_http
 import docker_api
@@ -97,7 +98,9 @@ class Engine:
             ports[key] = {}
             bindings.setdefault(key, []).append({"HostPort": str(port.get("hostPort") or "")})
         host["PortBindings"] = bindings
+        container["endpoint"] = str(uuid.uuid4())
         environment = dict(spec.get("environment") or {}, AWS_EXECUTION_ENV="AWS_ECS_EC2")
+        environment["ECS_CONTAINER_METADATA_URI_V4"] = "http://169.254.170.2/v4/" + container["endpoint"]
         body = {
             "Image": spec["image"],
             "Cmd": spec.get("command"),

@@ -166,7 +166,6 @@ class Worker:
     # --- ec2messages, associations
 
     def poll_messages(self):
-        self.stop.wait(1)
         while not self.stop.is_set():
             if self.channel == "ssmmessages":
                 self.stop.wait(5)
