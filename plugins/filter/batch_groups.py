@@ -58,7 +58,6 @@ _value:
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import all_groups
-
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_groups
 
 

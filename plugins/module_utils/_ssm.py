@@ -127,12 +127,12 @@ def _describe_known(client: Client, ids: list[str]) -> list[dict[str, Any]]:
     return _describe_known(client, ids[:half]) + _describe_known(client, ids[half:])
 
 
-<<<<<<< HEAD
 @SsmErrorHandler.common_error_handler("change the role of the managed node")
 @retry_idempotent
 def update_node_role(client: Client, managed_instance_id: str, role: str) -> None:
     client.update_managed_instance_role(InstanceId=managed_instance_id, IamRole=role)
-=======
+
+
 @SsmErrorHandler.common_error_handler("list the managed nodes")
 @retry_idempotent
 def list_managed_nodes(client: Client) -> list[dict[str, Any]]:
@@ -143,4 +143,3 @@ def list_managed_nodes(client: Client) -> list[dict[str, Any]]:
     )
     nodes: list[dict[str, Any]] = pages.build_full_result()["InstanceInformationList"]
     return nodes
->>>>>>> policy

@@ -281,7 +281,7 @@ instances:
       sample: []
     role_replaced:
       description:
-        - Whether the managed node works under another role than O(iam_role), compared by name, which is unique in an account.
+        - Whether the managed node works under another role than O(iam_role), compared by name (unique in an account).
         - Null if O(iam_role) was not given, or Systems Manager knows no such node or tells no role of it.
       type: bool
       returned: always
