@@ -117,7 +117,7 @@ class Bed:
         self.servers += names
 
     def remove(self, *names: str) -> None:
-        testbed.podman("rm", "--force", "--time", "2", "--volumes", *(f"ecs-anywhere-{name}" for name in names))
+        testbed.remove(*(f"ecs-anywhere-{name}" for name in names))
         self.servers = [name for name in self.servers if name not in names]
 
     def on(self, name: str, script: str, check: bool = True) -> str:
