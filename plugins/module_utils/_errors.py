@@ -37,6 +37,23 @@ class Hint(NamedTuple):
     next_step: str
 
 
+# What a role may have of everything (IAM User Guide, "IAM and AWS STS quotas").
+_QUOTAS = {
+    "AttachRolePolicy": Hint(
+        "the role has as many managed policies as the quota of the account allows, 10 if it was not raised",
+        "detach one that is not needed, put several into one, or ask AWS for a higher quota (up to 20)",
+    ),
+    "PutRolePolicy": Hint(
+        "all inline policies of the role together would have more than 10240 characters, which is IAM's limit",
+        "shorten them, delete one that is not needed, or make one a managed policy (6144 characters each)",
+    ),
+    "UpdateAssumeRolePolicy": Hint(
+        "the trust policy would be longer than the quota of the account allows, 2048 characters if it was not raised",
+        "name fewer regions, remove statements that are not needed, or ask AWS for a higher quota (up to 4096)",
+    ),
+}
+
+
 class Failure(NamedTuple):
     """What is known of a failed call: AWS's code and words, or botocore's exception name when AWS did not answer."""
 
@@ -110,6 +127,8 @@ def hint(failure: Failure) -> Hint:
         return Hint("something was attached to the role meanwhile", "run again")
     if code in ("ConcurrentModification", "ConcurrentModificationException"):
         return Hint("somebody else is changing the role at this moment", "run again")
+    if code == "LimitExceeded" and operation in _QUOTAS:
+        return _QUOTAS[operation]
     if code in ("LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"):
         return Hint("an AWS quota of the account is used up", "remove what is not needed or ask AWS for a higher quota")
     if code in ("UnmodifiableEntity", "UnmodifiableEntityException"):
