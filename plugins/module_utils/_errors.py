@@ -10,24 +10,14 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 from typing import NoReturn
 
+from ._retries import THROTTLING_CODES
+
 if TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 # What AWS says when CreateActivation cannot use the role (yet): both wordings are in use.
 ROLE_NOT_USABLE = ("Nonexistent role or missing ssm service principal", "Not existing role")
-
-THROTTLING_CODES = (
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "TooManyUpdates",
-    "SlowDown",
-)
 
 _DENIED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource: (\S+))?")
 

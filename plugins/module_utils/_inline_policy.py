@@ -14,8 +14,6 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-
 Document = Mapping[str, Any]
 Policy = dict[str, Any]
 
@@ -49,6 +47,14 @@ def _document(name: str, value: Any) -> Document:
     return value
 
 
+def _means(one: Document, other: Document) -> bool:
+    if one == other:
+        return True
+    from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies  # few runs need it
+
+    return not compare_policies(one, other)
+
+
 def wanted(
     current: list[Policy], documents: Mapping[str, Document], retired: Collection[str], purge: bool
 ) -> list[Policy]:
@@ -59,6 +65,6 @@ def wanted(
         if p["PolicyName"] in documents or not (purge or p["PolicyName"] in retired)
     }
     for name, document in documents.items():
-        if name not in after or compare_policies(after[name], document):
+        if name not in after or not _means(after[name], document):
             after[name] = document
     return [{"PolicyName": name, "PolicyDocument": after[name]} for name in sorted(after)]

@@ -201,7 +201,7 @@ def resources_of(
 ) -> list[str]:
     """The resources of a scope, sorted."""
     found = set()
-    for region, names in sorted(_places(clusters, regions).items()):
+    for region, names in sorted(places(clusters, regions).items()):
         for pattern in scope.resources:
             for cluster in sorted(names) if "{cluster}" in pattern else [""]:
                 found.add(pattern.format(partition=partition, region=region, account=account, cluster=cluster))
@@ -210,7 +210,7 @@ def resources_of(
 
 def regions_of(clusters: Sequence[str], regions: Sequence[str]) -> list[str]:
     """The Regions that are meant: those given, and those of clusters given by ARN."""
-    return sorted(_places(clusters, regions))
+    return sorted(places(clusters, regions))
 
 
 def node_policy(
@@ -265,7 +265,7 @@ def problem_of(clusters: Sequence[str], regions: Sequence[str], features: Collec
             return f"regions: name the Regions of the cluster {cluster}, or give its ARN in clusters"
     if not clusters and not regions:
         return "regions: name at least one Region"
-    partitions = {_partition_of(region) for region in regions_of(clusters, regions)}
+    partitions = {partition_of(region) for region in regions_of(clusters, regions)}
     if len(partitions) > 1:
         return f"regions: one role cannot serve the partitions {' and '.join(sorted(partitions))}"
     size = _size(clusters, regions, features, partitions.pop())
@@ -287,11 +287,12 @@ def _size(clusters: Sequence[str], regions: Sequence[str], features: Collection[
     )
 
 
-def _partition_of(region: str) -> str:
+def partition_of(region: str) -> str:
+    """The partition by the Region's name."""
     return next((partition for prefix, partition in _PARTITIONS if region.startswith(prefix)), "aws")
 
 
-def _places(clusters: Sequence[str], regions: Sequence[str]) -> dict[str, set[str]]:
+def places(clusters: Sequence[str], regions: Sequence[str]) -> dict[str, set[str]]:
     """Which clusters are meant in which Region; * for all."""
     places: dict[str, set[str]] = {region: set() for region in regions}
     for cluster in clusters:

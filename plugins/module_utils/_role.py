@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A role that one AWS service may assume, with its policies: what it shall become. Pure, private to this collection.
+"""A role that one AWS service may assume, with its policies: find and wanted. Private to this collection.
 
 Roles are dictionaries as IAM spells them, plus AttachedPolicies as ListAttachedRolePolicies spells it, plus
 InlinePolicies (see _inline_policy), of which there are only those that were read. Policies and tags are sorted, so that
@@ -17,20 +17,23 @@ from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 
-from ansible_collections.amazon.aws.plugins.module_utils.iam import normalize_iam_role
-from ansible_collections.amazon.aws.plugins.module_utils.iam import validate_iam_identifiers
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
+from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
 
+from . import _iam
 from . import _inline_policy
 from . import _trust_policy
 from ._inline_policy import Document
 
 UNKNOWN_ACCOUNT = "000000000000"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-_ARN = re.compile(r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}|aws)?:policy/(?P<name>.+)")
+# Compiled when they are used, which few are in most runs.
+_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
+_PATH = r"/([A-Za-z0-9_+=,.@-]+/)*"
+_REGION = r"[a-z]{2,}(-[a-z]+)+-\d+"
+_ARN = r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}|aws)?:policy/(?P<name>.+)"
 
 Role = dict[str, Any]
 
@@ -60,20 +63,21 @@ class Wish(NamedTuple):
 
 def problem_of(wish: Wish) -> str | None:
     """What is wrong with a wish that can be told without asking AWS."""
-    problem = validate_iam_identifiers("role", name=wish.name, path=wish.path)
-    if problem:
-        return str(problem)
+    if not re.fullmatch(_NAME, wish.name):
+        return f"name: {wish.name!r} is no name of a role, which has 1 to 64 of A-Z a-z 0-9 + = , . @ _ -"
+    if wish.path is not None and (len(wish.path) > 512 or not re.fullmatch(_PATH, wish.path)):
+        return f"path: {wish.path!r} is no path of a role, which begins and ends with /, such as /edge/"
     if wish.max_session_duration is not None and not 3600 <= wish.max_session_duration <= 43200:
         return "max_session_duration must be between 3600 and 43200 seconds (1 to 12 hours)"
-    if wish.boundary and not _ARN.fullmatch(wish.boundary):
+    if wish.boundary and not re.fullmatch(_ARN, wish.boundary):
         return f"boundary must be the ARN of a managed policy, not {wish.boundary}"
     for policy in wish.managed_policies:
-        if not policy.strip("/") or (policy.startswith("arn:") and not _ARN.fullmatch(policy)):
+        if not policy.strip("/") or (policy.startswith("arn:") and not re.fullmatch(_ARN, policy)):
             return f"managed_policies: {policy!r} is neither the ARN nor the name of a managed policy"
     if wish.trust == "restricted" and not wish.regions:
         return "trust=restricted wants to know for which Regions: set regions, or the region of the module"
     for region in wish.regions:
-        if not _REGION.fullmatch(region):
+        if not re.fullmatch(_REGION, region):
             return f"regions: {region!r} is not the name of a Region such as eu-west-1"
     return None
 
@@ -97,7 +101,7 @@ def sorted_policies(policies: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _path_and_name(arn: str) -> str:
-    found = _ARN.fullmatch(arn)
+    found = re.fullmatch(_ARN, arn)
     return found.group("name") if found else arn
 
 
@@ -106,6 +110,34 @@ def _matches(entry: str, arn: str) -> bool:
     known = _path_and_name(arn)
     entry = entry.strip("/")
     return entry == known or ("/" not in entry and entry == known.rsplit("/", maxsplit=1)[-1])
+
+
+def find(client: Any, name: str, with_policies: bool = True) -> Role | None:
+    role = _iam.get_role(client, name)
+    if role is None:
+        return None
+    role["Tags"] = sorted(role.get("Tags", []), key=lambda t: t["Key"])
+    if with_policies:
+        role["AttachedPolicies"] = sorted_policies(_iam.list_attached_policies(client, name))
+    return role
+
+
+def read_policies(client: Any, role: Role, wish: Wish) -> Role:
+    """The role with its managed policies, and with those inline policies that the wish is about."""
+    policies = sorted_policies(_iam.list_attached_policies(client, wish.name))
+    inline = _inline_policies(client, wish)
+    return {**role, "AttachedPolicies": policies, **({"InlinePolicies": inline} if inline else {})}
+
+
+def _inline_policies(client: Any, wish: Wish) -> list[dict[str, Any]]:
+    """Each document costs a call, so only those are read that matter; names are listed only if some may have to go."""
+    names = {*wish.inline_policies, *wish.generated_policies}
+    if wish.purge_inline_policies:
+        names = set(_iam.list_inline_policies(client, wish.name))
+    elif wish.retired_inline_policies:
+        names = set(_iam.list_inline_policies(client, wish.name)) & names.union(wish.retired_inline_policies)
+    found = {name: _iam.get_inline_policy(client, wish.name, name) for name in sorted(names)}
+    return [{"PolicyName": n, "PolicyDocument": document} for n, document in found.items() if document is not None]
 
 
 def needs_account(wish: Wish) -> bool:
@@ -135,7 +167,7 @@ def resolve_policies(
     resolved = list(base)
     listed: list[str] | None = None
     for entry in wish.managed_policies:
-        arn = _ARN.fullmatch(entry)
+        arn = re.fullmatch(_ARN, entry)
         if arn:
             if arn.group("partition") != partition:
                 raise ValueError(
@@ -211,11 +243,13 @@ def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: 
 
 
 def _trust(document: Any, wish: Wish, partition: str, account: str) -> dict[str, Any]:
-    if wish.trust == "restricted":
-        return _trust_policy.tightened(document, wish.service, partition, account, wish.regions)
+    if wish.trust is None:
+        return _trust_policy.repaired(document, wish.service, account)
+    from . import _trust_scope  # imported by the runs that need it, as it takes its time
+
     if wish.trust == "plain":
-        return _trust_policy.loosened(document, wish.service)
-    return _trust_policy.repaired(document, wish.service, account)
+        return _trust_scope.loosened(document, wish.service)
+    return _trust_scope.tightened(document, wish.service, partition, account, wish.regions)
 
 
 def boundary_of(role: Role) -> str:
@@ -227,7 +261,8 @@ def shown(role: Role | None) -> dict[str, Any]:
     if role is None:
         return {}
     inline = role.get("InlinePolicies")
-    result: dict[str, Any] = dict(normalize_iam_role({k: v for k, v in role.items() if k != "InlinePolicies"}) or {})
+    plain = {key: value for key, value in role.items() if key != "InlinePolicies"}
+    result: dict[str, Any] = dict(boto3_resource_to_ansible_dict(plain, ignore_list=["AssumeRolePolicyDocument"]) or {})
     if inline is not None:  # its documents are the user's own: not even their keys are spelled in another way
         result["inline_policies"] = [
             {"policy_name": p["PolicyName"], "policy_document": p["PolicyDocument"]} for p in inline

@@ -3,7 +3,8 @@
 
 """What all modules that manage a role have in common: options and the way they go. Private to this collection.
 
-The options are documented in the fragment hybrid.ecs_anywhere._role.
+The options are documented in the fragment hybrid.ecs_anywhere._role. What only some runs need is imported where it is
+needed: a module's files are read and compiled anew in every run, which takes longer than the calls of most.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
 
-from . import _errors
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+
 from . import _iam
 from . import _inline_policy
 from . import _role
-from . import _role_calls
-from . import _sts
 from ._aws_module import AwsModule
 
 ARGUMENTS: dict[str, Any] = {
@@ -77,13 +77,13 @@ def run(module: AwsModule, ask: Callable[[], _role.Wish]) -> NoReturn:
     write = not module.check_mode  # the only place that asks
     before: _role.Role | None = None
     after: _role.Role | None = None
-    failure: _iam.IamError | _sts.StsError | None = None
+    failure: AnsibleAWSError | None = None
     try:
         if p["state"] == "present":
             before, after = _present(
                 client,
                 wish,
-                ask_account=lambda: _sts.get_account(module.client("sts")),
+                ask_account=lambda: _account_of(module),
                 wait_timeout=p["wait_timeout"] if p["wait"] else None,
                 write=write,
             )
@@ -91,11 +91,13 @@ def run(module: AwsModule, ask: Callable[[], _role.Wish]) -> NoReturn:
             before = _absent(client, wish, write=write, shown=module._diff)
     except ValueError as error:
         problem = str(error)
-    except (_iam.IamError, _sts.StsError) as error:
+    except AnsibleAWSError as error:
         failure = error
     if problem:
         module.fail_json(msg=problem)
     if failure:
+        from . import _errors
+
         _errors.fail(module, failure, f"role {wish.name}")
 
     result: dict[str, Any] = {"changed": before != after}
@@ -107,42 +109,56 @@ def run(module: AwsModule, ask: Callable[[], _role.Wish]) -> NoReturn:
     raise SystemExit(0)  # exit_json never returns; the type checker cannot know
 
 
+def _account_of(module: AwsModule) -> str:
+    from . import _sts
+
+    return _sts.get_account(module.client("sts"))
+
+
 def _present(
     client: Any, wish: _role.Wish, ask_account: Callable[[], str], wait_timeout: int | None, write: bool
 ) -> tuple[_role.Role | None, _role.Role]:
     """The role before and after; in between it is written, if it is to be. ValueError says what stands in the way."""
-    current = _role_calls.find(client, wish.name)
+    current = _role.find(client, wish.name, with_policies=False)
     conflict = _role.conflict_of(current, wish)
     if conflict:
         raise ValueError(conflict)
     if current is not None:
-        current = _role_calls.read_policies(client, current, wish)
+        current = _role.read_policies(client, current, wish)
     partition = current["Arn"].split(":")[1] if current else client.meta.partition
     account = _role.account_of(current) or (ask_account() if _role.needs_account(wish) else "")
     arns = _role.resolve_policies(wish, current, partition, lambda: _iam.list_policies(client))
     after = _role.wanted(current, wish, arns, partition, account)
     if not write or after == current:
         return current, after
+    from . import _role_writes
+
     if current is not None:
-        _role_calls.update(client, current, after)
+        _role_writes.update(client, current, after)
         return current, after
     try:
-        return None, _role_calls.create(client, after, wait_timeout)
+        return None, _role_writes.create(client, after, wait_timeout)
     except _iam.IamError as error:
-        if not _role_calls.is_quicker_creator(error):
+        if not _is_quicker_creator(error):
             raise
     # Somebody was quicker. What they made is as good as any other role: look at it and converge.
     _iam.wait_for_role(client, wish.name, wait_timeout or 10)
     return _present(client, wish, ask_account, wait_timeout, write)
 
 
+def _is_quicker_creator(error: _iam.IamError) -> bool:
+    return getattr(error.exception, "response", {}).get("Error", {}).get("Code") == "EntityAlreadyExists"
+
+
 def _absent(client: Any, wish: _role.Wish, write: bool, shown: bool) -> _role.Role | None:
     """The role that was there."""
-    before = _role_calls.find(client, wish.name)
+    before = _role.find(client, wish.name, with_policies=False)
     if before is None:
         return None
     if shown:
-        before = _role_calls.read_policies(client, before, wish._replace(purge_inline_policies=True))
+        before = _role.read_policies(client, before, wish._replace(purge_inline_policies=True))
     if write:
-        _role_calls.delete(client, wish.name)
+        from . import _role_writes
+
+        _role_writes.delete(client, wish.name)
     return before

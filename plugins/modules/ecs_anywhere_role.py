@@ -277,58 +277,77 @@ iam_role:
       sample: {"team": "edge"}
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_module
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 
 SERVICE = "ssm.amazonaws.com"
+FEATURES = [
+    "cloudwatch_logs",
+    "distributor",
+    "ecr_pull",
+    "ecs_exec",
+    "instance_tags",
+    "inventory",
+    "patch_manager",
+    "run_command",
+    "session_manager",
+    "state_manager",
+]
+OWN_POLICY = "ECSAnywhereLeastPrivilege"
 AWS_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
 
 
-def regions_of(given: list[str] | None, clusters: list[str], own_region: str | None) -> list[str]:
+def regions_of(given: list[str] | None, clusters: list[str], own_region: Callable[[], str | None]) -> list[str]:
     """The Regions that are meant, as the documentation of regions says."""
-    if given is not None:
-        return _node_policy.regions_of(clusters, given)
-    if clusters and all(cluster.startswith("arn:") for cluster in clusters):
-        return _node_policy.regions_of(clusters, [])
-    return _node_policy.regions_of(clusters, [own_region] if own_region else [])
+    if given is None and not (clusters and all(cluster.startswith("arn:") for cluster in clusters)):
+        own = own_region()
+        given = [own] if own else []
+    if not clusters:
+        return sorted(set(given or []))
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
+
+    return _node_policy.regions_of(clusters, given or [])
 
 
-def wish_of(p: dict[str, Any], own_region: str | None) -> _role.Wish:
+def wish_of(p: dict[str, Any], own_region: Callable[[], str | None]) -> _role.Wish:
     """What the options ask for. ValueError says what is wrong with them."""
     mode, clusters, features = p["policy_mode"], p["clusters"], p["features"]
-    regions = regions_of(p["regions"], clusters, own_region)
-    if mode == "least_privilege":
-        problem = _node_policy.problem_of(clusters, regions, features)
-        if problem:
-            raise ValueError(problem)
-    elif clusters or features:
+    if mode != "least_privilege" and (clusters or features):
         raise ValueError(
             f"{'clusters' if clusters else 'features'} is for policy_mode=least_privilege only, not {mode}"
         )
-    elif p["regions"] and p["trust"] != "restricted":
+    wants_regions = mode == "least_privilege" or p["trust"] == "restricted"
+    if p["regions"] and not wants_regions:
         raise ValueError("regions is for policy_mode=least_privilege and trust=restricted only")
+    regions = regions_of(p["regions"], clusters, own_region) if wants_regions else []
+    wish = _role_module.wish_of(
+        p,
+        SERVICE,
+        base_policies=AWS_POLICIES if mode == "managed" else (),
+        own_policy=OWN_POLICY,
+        regions=tuple(regions),
+    )
+    if mode == "managed":
+        return wish._replace(retired_inline_policies=(OWN_POLICY,))
+    if mode == "custom":
+        return wish
+    # The generator is a good part of all that would be imported, and of use in this mode only.
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
+
+    problem = _node_policy.problem_of(clusters, regions, features)
+    if problem:
+        raise ValueError(problem)
 
     def document(partition: str, account: str) -> dict[str, Any]:
         return _node_policy.node_policy(
             clusters=clusters, regions=regions, features=features, partition=partition, account=account
         )
 
-    wish = _role_module.wish_of(
-        p,
-        SERVICE,
-        base_policies=AWS_POLICIES if mode == "managed" else (),
-        own_policy=_node_policy.POLICY_NAME,
-        regions=tuple(regions),
-    )
-    if mode == "managed":
-        return wish._replace(retired_inline_policies=(_node_policy.POLICY_NAME,))
-    if mode == "least_privilege":
-        return wish._replace(retired_policies=AWS_POLICIES, generated_policies={_node_policy.POLICY_NAME: document})
-    return wish
+    return wish._replace(retired_policies=AWS_POLICIES, generated_policies={OWN_POLICY: document})
 
 
 def main() -> None:
@@ -345,13 +364,13 @@ def main() -> None:
             "features": {
                 "type": "list",
                 "elements": "str",
-                "choices": sorted(_node_policy.FEATURES),
+                "choices": FEATURES,
                 "default": [],
             },
         },
         supports_check_mode=True,
     )
-    _role_module.run(module, lambda: wish_of(module.params, module.region))
+    _role_module.run(module, lambda: wish_of(module.params, lambda: module.region))
 
 
 if __name__ == "__main__":

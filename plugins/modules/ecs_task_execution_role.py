@@ -129,6 +129,7 @@ iam_role:
                 Resource: [arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge/database-a1B2c3]
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _execution_policy
@@ -140,17 +141,24 @@ SERVICE = "ecs-tasks.amazonaws.com"
 AWS_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 
 
-def wish_of(p: dict[str, Any], own_region: str | None) -> _role.Wish:
+def wish_of(p: dict[str, Any], own_region: Callable[[], str | None]) -> _role.Wish:
     """What the options ask for. ValueError says what is wrong with them."""
     secrets = p["secrets"]
     problem = _execution_policy.problem_of(secrets or [])
     if problem:
         raise ValueError(problem)
-    if p["regions"] and p["trust"] != "restricted":
-        raise ValueError("regions is for trust=restricted only")
-    regions = p["regions"] if p["regions"] is not None else [own_region] if own_region else []
+    regions = p["regions"]
+    if p["trust"] != "restricted":
+        if regions:
+            raise ValueError("regions is for trust=restricted only")
+    elif regions is None:
+        regions = [own_region()]
     wish = _role_module.wish_of(
-        p, SERVICE, base_policies=(AWS_POLICY,), own_policy=_execution_policy.POLICY_NAME, regions=tuple(regions)
+        p,
+        SERVICE,
+        base_policies=(AWS_POLICY,),
+        own_policy=_execution_policy.POLICY_NAME,
+        regions=tuple(filter(None, regions or [])),
     )
     if secrets is None:
         return wish
@@ -169,7 +177,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    _role_module.run(module, lambda: wish_of(module.params, module.region))
+    _role_module.run(module, lambda: wish_of(module.params, lambda: module.region))
 
 
 if __name__ == "__main__":

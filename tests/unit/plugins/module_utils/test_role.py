@@ -6,8 +6,9 @@ from __future__ import annotations
 import boto3
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_calls
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_writes
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_scope
 from botocore.stub import Stubber
 
 SERVICE = "ssm.amazonaws.com"
@@ -175,9 +176,9 @@ def generated(partition, account):
         # Trust
         (current(), {"trust": "plain"}, {}),
         (current(), {"trust": "restricted", "regions": ("eu-west-1",)},
-         {"AssumeRolePolicyDocument": _trust_policy.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])}),
-        (current(AssumeRolePolicyDocument=_trust_policy.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])), {}, {}),
-        (current(AssumeRolePolicyDocument=_trust_policy.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])),
+         {"AssumeRolePolicyDocument": _trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])}),
+        (current(AssumeRolePolicyDocument=_trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])), {}, {}),
+        (current(AssumeRolePolicyDocument=_trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])),
          {"trust": "plain"}, {"AssumeRolePolicyDocument": _trust_policy.plain(SERVICE)}),
     ],
 )  # fmt: skip
@@ -239,7 +240,7 @@ def test_permissions_are_given_before_others_are_taken():
         stubber.add_response("attach_role_policy", {}, {"RoleName": "r", "PolicyArn": CORE})
         stubber.add_response("detach_role_policy", {}, {"RoleName": "r", "PolicyArn": MINE})
         stubber.add_response("delete_role_policy", {}, {"RoleName": "r", "PolicyName": "old"})
-        _role_calls.update(
+        _role_writes.update(
             client,
             current(AttachedPolicies=[policy(MINE)], InlinePolicies=[inline("old", "s3:*")]),
             current(

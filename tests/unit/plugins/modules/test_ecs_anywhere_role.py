@@ -208,8 +208,8 @@ def test_another_path_is_an_error_before_any_change(iam, calls, run):
     [
         ({"max_session_duration": 60}, "between 3600 and 43200"),
         ({"boundary": "mine"}, "boundary must be the ARN"),
-        ({"name": "x" * 65}, "may not exceed 64"),
-        ({"path": "edge"}, "path must begin and end with /"),
+        ({"name": "x" * 65}, "1 to 64"),
+        ({"path": "edge"}, "begins and ends with /"),
         ({"managed_policies": ["arn:aws:s3:::bucket"]}, "neither the ARN nor the name"),
         ({"managed_policies": ["arn:aws-cn:iam::aws:policy/X"]}, "partition aws-cn"),
         ({"inline_policies": {"p": "{"}}, "p is not JSON"),

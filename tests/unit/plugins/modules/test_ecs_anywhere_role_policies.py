@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_scope
 from ansible_collections.hybrid.ecs_anywhere.plugins.modules import ecs_anywhere_role
 from moto import mock_aws
 
@@ -161,7 +162,7 @@ def test_of_the_partition_of_the_region(iam, run, region, partition):
         clusters=["edge"], regions=[region], features=["run_command"], partition=partition, account=ACCOUNT
     )
     assert shown(result) == {OURS: document}
-    restricted = _trust_policy.restricted(SERVICE, partition, ACCOUNT, [region])
+    restricted = _trust_scope.restricted(SERVICE, partition, ACCOUNT, [region])
     assert result["iam_role"]["assume_role_policy_document"] == restricted
 
 
@@ -177,7 +178,7 @@ def test_of_the_partition_of_the_region(iam, run, region, partition):
     ],
 )
 def test_which_regions_are_meant(given, clusters, own, regions):
-    assert ecs_anywhere_role.regions_of(given, clusters, own) == regions
+    assert ecs_anywhere_role.regions_of(given, clusters, lambda: own) == regions
 
 
 def test_inline_policies_are_compared_by_meaning(iam, calls, run):
@@ -221,7 +222,7 @@ def test_a_diff_of_absent_shows_every_policy(iam, run):
 
 def test_trust_is_loosened_only_if_asked(iam, calls, run):
     eu, both = (
-        _trust_policy.restricted(SERVICE, "aws", ACCOUNT, r) for r in (["eu-west-1"], ["eu-west-1", "us-east-1"])
+        _trust_scope.restricted(SERVICE, "aws", ACCOUNT, r) for r in (["eu-west-1"], ["eu-west-1", "us-east-1"])
     )
     assert run("ecs_anywhere_role", trust="restricted")["changed"] and trust(iam) == eu
     assert calls[:2] == ["GetRole", "GetCallerIdentity"]
@@ -245,6 +246,8 @@ def test_the_account_that_cannot_be_told(stub, run):
     assert "log in again" in result["msg"]
 
 
-def test_every_feature_is_documented_as_it_is():
+def test_what_is_said_without_an_import_of_the_generator_is_what_it_says():
+    assert ecs_anywhere_role.OWN_POLICY == _node_policy.POLICY_NAME
+    assert sorted(_node_policy.FEATURES) == ecs_anywhere_role.FEATURES
     options = yaml.safe_load(ecs_anywhere_role.DOCUMENTATION)["options"]
     assert options["features"]["choices"] == {n: f.summary for n, f in _node_policy.FEATURES.items()}

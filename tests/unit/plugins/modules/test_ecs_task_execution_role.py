@@ -9,6 +9,7 @@ import boto3
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _execution_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_scope
 from moto import mock_aws
 
 NAME = "ecsTaskExecutionRole"
@@ -78,7 +79,7 @@ def test_purging_takes_secrets_that_are_not_given(iam, run):
 def test_of_the_partition_of_the_region(iam, run, region, partition):
     role = run("ecs_task_execution_role", check=True, region=region, trust="restricted")["iam_role"]
     assert role["attached_policies"][0]["policy_arn"] == BASE.replace("arn:aws:", f"arn:{partition}:")
-    assert role["assume_role_policy_document"] == _trust_policy.restricted(SERVICE, partition, ACCOUNT, [region])
+    assert role["assume_role_policy_document"] == _trust_scope.restricted(SERVICE, partition, ACCOUNT, [region])
     assert f"arn:{partition}:ecs:{region}:{ACCOUNT}:*" in json.dumps(role)
 
 
@@ -86,7 +87,7 @@ def test_restricted_trust(iam, calls, run):
     run("ecs_task_execution_role", trust="restricted", regions=["eu-west-1", "us-east-1"])
     assert calls[:3] == ["GetRole", "GetCallerIdentity", "CreateRole"]
     document = iam.get_role(RoleName=NAME)["Role"]["AssumeRolePolicyDocument"]
-    assert document == _trust_policy.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1", "us-east-1"])
+    assert document == _trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1", "us-east-1"])
     assert not run("ecs_task_execution_role")["changed"]
     assert run("ecs_task_execution_role", trust="plain")["changed"]
 

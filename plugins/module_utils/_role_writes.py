@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A role read from IAM and written to it. What it shall become is decided in _role. Private to this collection."""
+"""A role made, changed and deleted. What it shall be is decided in _role. Private to this collection."""
 
 from __future__ import annotations
 
@@ -13,36 +13,9 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_ta
 
 from . import _iam
 from ._role import Role
-from ._role import Wish
 from ._role import boundary_of
-from ._role import sorted_policies
 
 Client = Any
-
-
-def find(client: Client, name: str) -> Role | None:
-    role = _iam.get_role(client, name)
-    if role is not None:
-        role["Tags"] = sorted(role.get("Tags", []), key=lambda t: t["Key"])
-    return role
-
-
-def read_policies(client: Client, role: Role, wish: Wish) -> Role:
-    """The role with its managed policies, and with those inline policies that the wish is about."""
-    policies = sorted_policies(_iam.list_attached_policies(client, wish.name))
-    inline = _inline_policies(client, wish)
-    return {**role, "AttachedPolicies": policies, **({"InlinePolicies": inline} if inline else {})}
-
-
-def _inline_policies(client: Client, wish: Wish) -> list[dict[str, Any]]:
-    """Each document costs a call, so only those are read that matter; names are listed only if some may have to go."""
-    names = {*wish.inline_policies, *wish.generated_policies}
-    if wish.purge_inline_policies:
-        names = set(_iam.list_inline_policies(client, wish.name))
-    elif wish.retired_inline_policies:
-        names = set(_iam.list_inline_policies(client, wish.name)) & names.union(wish.retired_inline_policies)
-    found = {name: _iam.get_inline_policy(client, wish.name, name) for name in sorted(names)}
-    return [{"PolicyName": n, "PolicyDocument": document} for n, document in found.items() if document is not None]
 
 
 def _arns(role: Role) -> list[str]:
@@ -136,7 +109,3 @@ def delete(client: Client, name: str) -> None:
     for inline in _iam.list_inline_policies(client, name):
         _iam.delete_inline_policy(client, name, inline)
     _iam.delete_role(client, name)
-
-
-def is_quicker_creator(error: _iam.IamError) -> bool:
-    return getattr(error.exception, "response", {}).get("Error", {}).get("Code") == "EntityAlreadyExists"
