@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 from typing import NoReturn
 
+from ._retries import THROTTLING_CODES
+
 if TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -17,24 +19,29 @@ if TYPE_CHECKING:
 # What AWS says when CreateActivation cannot use the role (yet): both wordings are in use.
 ROLE_NOT_USABLE = ("Nonexistent role or missing ssm service principal", "Not existing role")
 
-THROTTLING_CODES = (
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "TooManyUpdates",
-    "SlowDown",
-)
-
 _DENIED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource: (\S+))?")
 
 
 class Hint(NamedTuple):
     cause: str
     next_step: str
+
+
+# What a role may have of everything (IAM User Guide, "IAM and AWS STS quotas").
+_QUOTAS = {
+    "AttachRolePolicy": Hint(
+        "the role has as many managed policies as the quota of the account allows, 10 if it was not raised",
+        "detach one that is not needed, put several into one, or ask AWS for a higher quota (up to 20)",
+    ),
+    "PutRolePolicy": Hint(
+        "all inline policies of the role together would have more than 10240 characters, which is IAM's limit",
+        "shorten them, delete one that is not needed, or make one a managed policy (6144 characters each)",
+    ),
+    "UpdateAssumeRolePolicy": Hint(
+        "the trust policy would be longer than the quota of the account allows, 2048 characters if it was not raised",
+        "name fewer regions, remove statements that are not needed, or ask AWS for a higher quota (up to 4096)",
+    ),
+}
 
 
 class Failure(NamedTuple):
@@ -110,6 +117,8 @@ def hint(failure: Failure) -> Hint:
         return Hint("something was attached to the role meanwhile", "run again")
     if code in ("ConcurrentModification", "ConcurrentModificationException"):
         return Hint("somebody else is changing the role at this moment", "run again")
+    if code == "LimitExceeded" and operation in _QUOTAS:
+        return _QUOTAS[operation]
     if code in ("LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"):
         return Hint("an AWS quota of the account is used up", "remove what is not needed or ask AWS for a higher quota")
     if code in ("UnmodifiableEntity", "UnmodifiableEntityException"):

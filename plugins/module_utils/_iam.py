@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.iam import AnsibleIAMError
-from ansible_collections.amazon.aws.plugins.module_utils.iam import IAMErrorHandler
-from ansible_collections.amazon.aws.plugins.module_utils.waiter import custom_waiter_config
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
+from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 
 from ._retries import retry_idempotent
 
@@ -17,12 +18,27 @@ Client = Any
 Role = dict[str, Any]
 
 
-class IamError(AnsibleIAMError):
+# amazon.aws has the like of these two in its module_utils.iam, which costs more time to import than a call takes.
+class IamError(AnsibleAWSError):
     service = "iam"
 
 
-class IamErrorHandler(IAMErrorHandler):
+class IamErrorHandler(AWSErrorHandler):
     _CUSTOM_EXCEPTION = IamError
+
+    @classmethod
+    def _is_missing(cls) -> Any:
+        return is_boto3_error_code("NoSuchEntity")
+
+
+def _pages(call: Callable[..., dict[str, Any]], key: str, **params: Any) -> list[Any]:
+    """All pages, nearly always one. botocore's paginator would first look through the data of all services."""
+    answer = call(**params)
+    found: list[Any] = list(answer[key])
+    while answer.get("IsTruncated"):
+        answer = call(Marker=answer["Marker"], **params)
+        found += answer[key]
+    return found
 
 
 @IamErrorHandler.list_error_handler("read the role")
@@ -35,17 +51,13 @@ def get_role(client: Client, name: str) -> Role | None:
 @IamErrorHandler.list_error_handler("list the policies attached to the role", [])
 @retry_idempotent
 def list_attached_policies(client: Client, name: str) -> list[dict[str, str]]:
-    pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=name)
-    policies: list[dict[str, str]] = pages.build_full_result()["AttachedPolicies"]
-    return policies
+    return _pages(client.list_attached_role_policies, "AttachedPolicies", RoleName=name)
 
 
 @IamErrorHandler.list_error_handler("list the inline policies of the role", [])
 @retry_idempotent
 def list_inline_policies(client: Client, name: str) -> list[str]:
-    pages = client.get_paginator("list_role_policies").paginate(RoleName=name)
-    names: list[str] = pages.build_full_result()["PolicyNames"]
-    return names
+    return _pages(client.list_role_policies, "PolicyNames", RoleName=name)
 
 
 @IamErrorHandler.list_error_handler("read an inline policy of the role")
@@ -64,8 +76,8 @@ def put_inline_policy(client: Client, name: str, policy: str, document: str) -> 
 @IamErrorHandler.list_error_handler("list the instance profiles of the role", [])
 @retry_idempotent
 def list_instance_profiles(client: Client, name: str) -> list[str]:
-    pages = client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=name)
-    return [p["InstanceProfileName"] for p in pages.build_full_result()["InstanceProfiles"]]
+    profiles = _pages(client.list_instance_profiles_for_role, "InstanceProfiles", RoleName=name)
+    return [p["InstanceProfileName"] for p in profiles]
 
 
 @IamErrorHandler.common_error_handler("list the managed policies of the account")
@@ -86,6 +98,8 @@ def create_role(client: Client, **params: Any) -> Role:
 
 @IamErrorHandler.common_error_handler("wait for the role to be seen by IAM")
 def wait_for_role(client: Client, name: str, timeout: int) -> None:
+    from ansible_collections.amazon.aws.plugins.module_utils.waiter import custom_waiter_config  # only new roles wait
+
     client.get_waiter("role_exists").wait(RoleName=name, WaiterConfig=custom_waiter_config(timeout))
 
 

@@ -16,7 +16,17 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
-from ._errors import THROTTLING_CODES
+THROTTLING_CODES = (
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "TooManyUpdates",
+    "SlowDown",
+)
 
 # The request may have been carried out: fine to repeat for a read, not for CreateActivation.
 AMBIGUOUS_CODES = ("InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable")

@@ -1,33 +1,40 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A role that one AWS service may assume, with managed policies: find, wanted, apply. Private to this collection.
+"""A role that one AWS service may assume, with its policies: find and wanted. Private to this collection.
 
-Roles are dictionaries as IAM spells them, plus AttachedPolicies as ListAttachedRolePolicies spells it. Policies and
-tags are sorted, so that two roles can be compared as they are.
+Roles are dictionaries as IAM spells them, plus AttachedPolicies as ListAttachedRolePolicies spells it, plus
+InlinePolicies (see _inline_policy), of which there are only those that were read. Policies and tags are sorted, so that
+two roles can be compared as they are.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 
-from ansible_collections.amazon.aws.plugins.module_utils.iam import normalize_iam_role
-from ansible_collections.amazon.aws.plugins.module_utils.iam import validate_iam_identifiers
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
+from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
 
 from . import _iam
+from . import _inline_policy
 from . import _trust_policy
+from ._inline_policy import Document
 
 UNKNOWN_ACCOUNT = "000000000000"
-_ARN = re.compile(r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}|aws)?:policy/(?P<name>.+)")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Compiled when they are used, which few are in most runs.
+_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
+_PATH = r"/([A-Za-z0-9_+=,.@-]+/)*"
+_REGION = r"[a-z]{2,}(-[a-z]+)+-\d+"
+_ARN = r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}|aws)?:policy/(?P<name>.+)"
 
-Client = Any
 Role = dict[str, Any]
 
 
@@ -38,7 +45,14 @@ class Wish(NamedTuple):
     service: str
     base_policies: tuple[str, ...]  # path and name of AWS's own policies that the role cannot do without
     managed_policies: tuple[str, ...] = ()
+    retired_policies: tuple[str, ...] = ()  # spelled as base_policies: they go, unless managed_policies names them
     purge_policies: bool = False
+    inline_policies: Mapping[str, Document] = NOTHING
+    generated_policies: Mapping[str, Callable[[str, str], Document]] = NOTHING  # of the partition and the account
+    retired_inline_policies: tuple[str, ...] = ()
+    purge_inline_policies: bool = False
+    trust: str | None = None  # plain, restricted; None is plain, but leaves a stricter one
+    regions: tuple[str, ...] = ()  # for which a restricted trust is valid
     path: str | None = None
     description: str | None = None
     max_session_duration: int | None = None
@@ -49,16 +63,22 @@ class Wish(NamedTuple):
 
 def problem_of(wish: Wish) -> str | None:
     """What is wrong with a wish that can be told without asking AWS."""
-    problem = validate_iam_identifiers("role", name=wish.name, path=wish.path)
-    if problem:
-        return str(problem)
+    if not re.fullmatch(_NAME, wish.name):
+        return f"name: {wish.name!r} is no name of a role, which has 1 to 64 of A-Z a-z 0-9 + = , . @ _ -"
+    if wish.path is not None and (len(wish.path) > 512 or not re.fullmatch(_PATH, wish.path)):
+        return f"path: {wish.path!r} is no path of a role, which begins and ends with /, such as /edge/"
     if wish.max_session_duration is not None and not 3600 <= wish.max_session_duration <= 43200:
         return "max_session_duration must be between 3600 and 43200 seconds (1 to 12 hours)"
-    if wish.boundary and not _ARN.fullmatch(wish.boundary):
+    if wish.boundary and not re.fullmatch(_ARN, wish.boundary):
         return f"boundary must be the ARN of a managed policy, not {wish.boundary}"
     for policy in wish.managed_policies:
-        if not policy.strip("/") or (policy.startswith("arn:") and not _ARN.fullmatch(policy)):
+        if not policy.strip("/") or (policy.startswith("arn:") and not re.fullmatch(_ARN, policy)):
             return f"managed_policies: {policy!r} is neither the ARN nor the name of a managed policy"
+    if wish.trust == "restricted" and not wish.regions:
+        return "trust=restricted wants to know for which Regions: set regions, or the region of the module"
+    for region in wish.regions:
+        if not re.fullmatch(_REGION, region):
+            return f"regions: {region!r} is not the name of a Region such as eu-west-1"
     return None
 
 
@@ -76,12 +96,12 @@ def _policy(arn: str) -> dict[str, str]:
     return {"PolicyName": arn.rsplit("/", maxsplit=1)[-1], "PolicyArn": arn}
 
 
-def _sorted_policies(policies: list[dict[str, str]]) -> list[dict[str, str]]:
+def sorted_policies(policies: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(policies, key=lambda p: p["PolicyArn"])
 
 
 def _path_and_name(arn: str) -> str:
-    found = _ARN.fullmatch(arn)
+    found = re.fullmatch(_ARN, arn)
     return found.group("name") if found else arn
 
 
@@ -92,19 +112,45 @@ def _matches(entry: str, arn: str) -> bool:
     return entry == known or ("/" not in entry and entry == known.rsplit("/", maxsplit=1)[-1])
 
 
-def find(client: Client, name: str, with_policies: bool = True) -> Role | None:
+def find(client: Any, name: str, with_policies: bool = True) -> Role | None:
     role = _iam.get_role(client, name)
     if role is None:
         return None
     role["Tags"] = sorted(role.get("Tags", []), key=lambda t: t["Key"])
     if with_policies:
-        role["AttachedPolicies"] = _sorted_policies(_iam.list_attached_policies(client, name))
+        role["AttachedPolicies"] = sorted_policies(_iam.list_attached_policies(client, name))
     return role
 
 
-def partition_of(current: Role | None, client: Client) -> str:
-    """The role tells its partition; before it exists, the client's Region does."""
-    return str(current["Arn"].split(":")[1] if current else client.meta.partition)
+def read_policies(client: Any, role: Role, wish: Wish) -> Role:
+    """The role with its managed policies, and with those inline policies that the wish is about."""
+    policies = sorted_policies(_iam.list_attached_policies(client, wish.name))
+    inline = _inline_policies(client, wish)
+    return {**role, "AttachedPolicies": policies, **({"InlinePolicies": inline} if inline else {})}
+
+
+def _inline_policies(client: Any, wish: Wish) -> list[dict[str, Any]]:
+    """Each document costs a call, so only those are read that matter; names are listed only if some may have to go."""
+    names = {*wish.inline_policies, *wish.generated_policies}
+    if wish.purge_inline_policies:
+        names = set(_iam.list_inline_policies(client, wish.name))
+    elif wish.retired_inline_policies:
+        names = set(_iam.list_inline_policies(client, wish.name)) & names.union(wish.retired_inline_policies)
+    found = {name: _iam.get_inline_policy(client, wish.name, name) for name in sorted(names)}
+    return [{"PolicyName": n, "PolicyDocument": document} for n, document in found.items() if document is not None]
+
+
+def needs_account(wish: Wish) -> bool:
+    """Whether the account must be known before the role exists, whose ARN would tell it."""
+    return wish.trust == "restricted" or bool(wish.generated_policies)
+
+
+def account_of(role: Role | None) -> str:
+    return str(role["Arn"].split(":")[4]) if role else ""
+
+
+def _aws_policies(names: tuple[str, ...], partition: str) -> list[str]:
+    return [f"arn:{partition}:iam::aws:policy/{name}" for name in names]
 
 
 def resolve_policies(
@@ -114,12 +160,14 @@ def resolve_policies(
 
     All policies are listed only for a name that is not among those known: the service's own and the attached ones.
     """
-    base = [f"arn:{partition}:iam::aws:policy/{name}" for name in wish.base_policies]
-    attached = [p["PolicyArn"] for p in current.get("AttachedPolicies", [])] if current else []
+    base = _aws_policies(wish.base_policies, partition)
+    known = [*base, *_aws_policies(wish.retired_policies, partition)]
+    if current:
+        known += [p["PolicyArn"] for p in current.get("AttachedPolicies", [])]
     resolved = list(base)
     listed: list[str] | None = None
     for entry in wish.managed_policies:
-        arn = _ARN.fullmatch(entry)
+        arn = re.fullmatch(_ARN, entry)
         if arn:
             if arn.group("partition") != partition:
                 raise ValueError(
@@ -128,7 +176,7 @@ def resolve_policies(
                 )
             resolved.append(entry)
             continue
-        found = [a for a in [*base, *attached] if _matches(entry, a)]
+        found = [a for a in known if _matches(entry, a)]
         if not found:
             listed = listed if listed is not None else [p["Arn"] for p in list_policies()]
             found = [a for a in listed if _matches(entry, a)]
@@ -140,16 +188,18 @@ def resolve_policies(
     return list(dict.fromkeys(resolved))
 
 
-def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: str) -> Role:
-    """What the role should become: a pure function of what it is and what was asked."""
-    account = ""
+def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: str, account: str) -> Role:
+    """What the role should become: a pure function of what it is and what was asked.
+
+    The account may be empty for a new role, unless needs_account says otherwise.
+    """
     if current is None:
         path = wish.path or "/"
         after: Role = {
             "Path": path,
             "RoleName": wish.name,
             "RoleId": None,
-            "Arn": f"arn:{partition}:iam::{UNKNOWN_ACCOUNT}:role{path}{wish.name}",
+            "Arn": f"arn:{partition}:iam::{account or UNKNOWN_ACCOUNT}:role{path}{wish.name}",
             "CreateDate": None,
             "MaxSessionDuration": 3600,
             "Tags": [],
@@ -157,18 +207,15 @@ def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: 
         }
     else:
         after = dict(current)
-        account = current["Arn"].split(":")[4]
 
-    after["AssumeRolePolicyDocument"] = _trust_policy.repaired(
-        after.get("AssumeRolePolicyDocument"), wish.service, account
-    )
+    after["AssumeRolePolicyDocument"] = _trust(after.get("AssumeRolePolicyDocument"), wish, partition, account)
     if wish.description is not None and wish.description != after.get("Description", ""):
         after["Description"] = wish.description
     if wish.max_session_duration is not None:
         after["MaxSessionDuration"] = wish.max_session_duration
     if wish.boundary == "":
         after.pop("PermissionsBoundary", None)
-    elif wish.boundary and wish.boundary != _boundary(after):
+    elif wish.boundary and wish.boundary != boundary_of(after):
         after["PermissionsBoundary"] = {
             "PermissionsBoundaryType": "Policy",
             "PermissionsBoundaryArn": wish.boundary,
@@ -178,96 +225,48 @@ def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: 
         to_set, to_unset = compare_aws_tags(tags, wish.tags, wish.purge_tags)
         tags = {k: v for k, v in {**tags, **to_set}.items() if k not in to_unset}
         after["Tags"] = sorted(ansible_dict_to_boto3_tag_list(tags), key=lambda t: t["Key"])
-    policies = {p["PolicyArn"]: p for p in after["AttachedPolicies"] if not wish.purge_policies}
     attached = {p["PolicyArn"]: p for p in after["AttachedPolicies"]}
+    retired = _aws_policies(wish.retired_policies, partition)
+    policies = {arn: p for arn, p in attached.items() if not (wish.purge_policies or arn in retired)}
     policies.update({arn: attached.get(arn) or _policy(arn) for arn in policy_arns})
-    after["AttachedPolicies"] = _sorted_policies(list(policies.values()))
+    after["AttachedPolicies"] = sorted_policies(list(policies.values()))
+    generated = {name: document(partition, account) for name, document in wish.generated_policies.items()}
+    inline = _inline_policy.wanted(
+        after.get("InlinePolicies", []),
+        {**wish.inline_policies, **generated},
+        wish.retired_inline_policies,
+        wish.purge_inline_policies,
+    )
+    if inline or "InlinePolicies" in after:
+        after["InlinePolicies"] = inline
     return after
 
 
-def _boundary(role: Role) -> str:
+def _trust(document: Any, wish: Wish, partition: str, account: str) -> dict[str, Any]:
+    if wish.trust is None:
+        return _trust_policy.repaired(document, wish.service, account)
+    from . import _trust_scope  # imported by the runs that need it, as it takes its time
+
+    if wish.trust == "plain":
+        return _trust_scope.loosened(document, wish.service)
+    return _trust_scope.tightened(document, wish.service, partition, account, wish.regions)
+
+
+def boundary_of(role: Role) -> str:
     return str(role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""))
-
-
-def _arns(role: Role) -> list[str]:
-    return [p["PolicyArn"] for p in role["AttachedPolicies"]]
-
-
-def create(client: Client, after: Role, wait_timeout: int | None) -> Role:
-    """Make a role that does not exist. The IamError of a quicker creator is the caller's to understand."""
-    name = after["RoleName"]
-    params = {
-        "Path": after["Path"],
-        "RoleName": name,
-        "AssumeRolePolicyDocument": json.dumps(after["AssumeRolePolicyDocument"]),
-        "MaxSessionDuration": after["MaxSessionDuration"],
-        "Tags": after["Tags"],
-    }
-    if "Description" in after:
-        params["Description"] = after["Description"]
-    if _boundary(after):
-        params["PermissionsBoundary"] = _boundary(after)
-    created = _iam.create_role(client, **params)
-    if wait_timeout:
-        _iam.wait_for_role(client, name, wait_timeout)
-    for arn in _arns(after):
-        _iam.attach_policy(client, name, arn)
-    return {**after, **{key: created[key] for key in ("RoleId", "Arn", "CreateDate") if key in created}}
-
-
-def update(client: Client, current: Role, after: Role) -> None:
-    """Make *current* into *after*. Policies are attached before others go, so that agents never have neither."""
-    name = current["RoleName"]
-    if after["AssumeRolePolicyDocument"] != current["AssumeRolePolicyDocument"]:
-        _iam.update_trust(client, name, json.dumps(after["AssumeRolePolicyDocument"]))
-    changed = {
-        key: after[key]
-        for key in ("Description", "MaxSessionDuration")
-        if key in after and after[key] != current.get(key)
-    }
-    if changed:
-        _iam.update_role(client, name, **changed)
-    if _boundary(after) != _boundary(current):
-        if _boundary(after):
-            _iam.put_boundary(client, name, _boundary(after))
-        else:
-            _iam.delete_boundary(client, name)
-    for arn in _arns(after):
-        if arn not in _arns(current):
-            _iam.attach_policy(client, name, arn)
-    for arn in _arns(current):
-        if arn not in _arns(after):
-            _iam.detach_policy(client, name, arn)
-    old = boto3_tag_list_to_ansible_dict(current["Tags"])
-    new = boto3_tag_list_to_ansible_dict(after["Tags"])
-    gone = [key for key in old if key not in new]
-    if gone:
-        _iam.untag_role(client, name, gone)
-    fresh = {key: value for key, value in new.items() if old.get(key) != value}
-    if fresh:
-        _iam.tag_role(client, name, ansible_dict_to_boto3_tag_list(fresh))
-
-
-def delete(client: Client, name: str) -> None:
-    """Delete a role with everything that keeps IAM from deleting it."""
-    for profile in _iam.list_instance_profiles(client, name):
-        _iam.remove_from_instance_profile(client, name, profile)
-    for policy in _iam.list_attached_policies(client, name):
-        _iam.detach_policy(client, name, policy["PolicyArn"])
-    for inline in _iam.list_inline_policies(client, name):
-        _iam.delete_inline_policy(client, name, inline)
-    _iam.delete_role(client, name)
-
-
-def is_quicker_creator(error: _iam.IamError) -> bool:
-    return getattr(error.exception, "response", {}).get("Error", {}).get("Code") == "EntityAlreadyExists"
 
 
 def shown(role: Role | None) -> dict[str, Any]:
     """The role as modules return it."""
     if role is None:
         return {}
-    result: dict[str, Any] = dict(normalize_iam_role(role) or {})
+    inline = role.get("InlinePolicies")
+    plain = {key: value for key, value in role.items() if key != "InlinePolicies"}
+    result: dict[str, Any] = dict(boto3_resource_to_ansible_dict(plain, ignore_list=["AssumeRolePolicyDocument"]) or {})
+    if inline is not None:  # its documents are the user's own: not even their keys are spelled in another way
+        result["inline_policies"] = [
+            {"policy_name": p["PolicyName"], "policy_document": p["PolicyDocument"]} for p in inline
+        ]
     return result
 
 
@@ -281,6 +280,7 @@ def compared(role: Role | None) -> dict[str, Any]:
         "permissions_boundary",
         "assume_role_policy_document",
         "attached_policies",
+        "inline_policies",
         "tags",
     )
     return {key: value for key, value in shown(role).items() if key in keys}

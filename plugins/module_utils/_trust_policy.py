@@ -11,6 +11,9 @@ from typing import Any
 
 ASSUME_ROLE = "sts:AssumeRole"
 
+# The service in the ARNs of what it acts for, where that is not how its principal begins.
+_SERVICES_OF_ARNS = {"ecs-tasks": "ecs"}
+
 
 def plain(service: str) -> dict[str, Any]:
     """The trust of AWS's guide: the service may assume the role."""
@@ -20,7 +23,12 @@ def plain(service: str) -> dict[str, Any]:
     }
 
 
-def _as_list(value: Any) -> list[Any]:
+def service_of_arns(service: str) -> str:
+    name = service.split(".", maxsplit=1)[0]
+    return _SERVICES_OF_ARNS.get(name, name)
+
+
+def as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -29,7 +37,7 @@ def _as_list(value: Any) -> list[Any]:
 def statements(document: Any) -> list[Mapping[str, Any]]:
     if not isinstance(document, Mapping):
         return []
-    return [s for s in _as_list(document.get("Statement")) if isinstance(s, Mapping)]
+    return [s for s in as_list(document.get("Statement")) if isinstance(s, Mapping)]
 
 
 def _like(pattern: Any, text: str) -> bool:
@@ -38,18 +46,18 @@ def _like(pattern: Any, text: str) -> bool:
     return re.fullmatch(regex, text, re.IGNORECASE) is not None
 
 
-def _is_effect(statement: Mapping[str, Any], effect: str) -> bool:
+def is_effect(statement: Mapping[str, Any], effect: str) -> bool:
     return str(statement.get("Effect", "")).lower() == effect
 
 
-def _about_assume_role(statement: Mapping[str, Any]) -> bool:
+def about_assume_role(statement: Mapping[str, Any]) -> bool:
     if "NotAction" in statement:
-        return not any(_like(action, ASSUME_ROLE) for action in _as_list(statement["NotAction"]))
-    return any(_like(action, ASSUME_ROLE) for action in _as_list(statement.get("Action")))
+        return not any(_like(action, ASSUME_ROLE) for action in as_list(statement["NotAction"]))
+    return any(_like(action, ASSUME_ROLE) for action in as_list(statement.get("Action")))
 
 
 def _services(principal: Any) -> list[str]:
-    return [str(s).lower() for s in _as_list(principal.get("Service"))] if isinstance(principal, Mapping) else []
+    return [str(s).lower() for s in as_list(principal.get("Service"))] if isinstance(principal, Mapping) else []
 
 
 def _names(statement: Mapping[str, Any], service: str) -> bool:
@@ -57,9 +65,9 @@ def _names(statement: Mapping[str, Any], service: str) -> bool:
     return service in _services(statement.get("Principal"))
 
 
-def _denies(statement: Mapping[str, Any], service: str) -> bool:
+def denies(statement: Mapping[str, Any], service: str) -> bool:
     """Whether it is an unconditional Deny that hits the service. A conditional one only makes the trust stricter."""
-    if not _is_effect(statement, "deny") or statement.get("Condition") or not _about_assume_role(statement):
+    if not is_effect(statement, "deny") or statement.get("Condition") or not about_assume_role(statement):
         return False
     if "NotPrincipal" in statement:
         return service not in _services(statement["NotPrincipal"])
@@ -72,7 +80,7 @@ def _arn_can_match(pattern: str, service: str, account: str) -> bool:
     fields = pattern.split(":")
     if len(fields) < 6:  # a pattern such as * or arn:aws:ssm:* covers the rest
         return "*" in pattern
-    return _like(fields[2], service.split(".", maxsplit=1)[0]) and _like(fields[4], account)
+    return _like(fields[2], service_of_arns(service)) and _like(fields[4], account)
 
 
 def can_be_met(condition: Any, service: str, account: str) -> bool:
@@ -82,7 +90,7 @@ def can_be_met(condition: Any, service: str, account: str) -> bool:
         if not isinstance(entries, Mapping) or name.startswith(("null", "stringnot", "arnnot")):
             continue
         for key, value in entries.items():
-            values = [str(v) for v in _as_list(value)]
+            values = [str(v) for v in as_list(value)]
             if key.lower() == "sts:externalid" and not name.endswith("ifexists"):
                 return False
             if not account:
@@ -97,15 +105,14 @@ def can_be_met(condition: Any, service: str, account: str) -> bool:
 def allows(document: Any, service: str, account: str = "") -> bool:
     """Whether the service may assume the role, possibly under conditions it can meet."""
     found = statements(document)
-    if any(_denies(s, service) for s in found):
+    if any(denies(s, service) for s in found):
         return False
-    return any(
-        _is_effect(s, "allow")
-        and _names(s, service)
-        and _about_assume_role(s)
-        and can_be_met(s.get("Condition"), service, account)
-        for s in found
-    )
+    return any(trusts(s, service) and can_be_met(s.get("Condition"), service, account) for s in found)
+
+
+def trusts(statement: Mapping[str, Any], service: str) -> bool:
+    """Whether it is an Allow for the service, under whatever conditions."""
+    return is_effect(statement, "allow") and _names(statement, service) and about_assume_role(statement)
 
 
 def repaired(document: Any, service: str, account: str = "") -> dict[str, Any]:
@@ -115,14 +122,15 @@ def repaired(document: Any, service: str, account: str = "") -> dict[str, Any]:
     kept = [
         dict(s)
         for s in statements(document)
-        if not _denies(s, service) and not (_is_effect(s, "allow") and _only_names(s, service))
+        if not denies(s, service) and not (is_effect(s, "allow") and only_names(s, service))
     ]
-    wanted = plain(service)
-    if kept:
-        wanted["Statement"] = [*kept, *wanted["Statement"]]
-    return wanted
+    return joined(kept, plain(service))
 
 
-def _only_names(statement: Mapping[str, Any], service: str) -> bool:
+def joined(kept: list[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any]:
+    return {**wanted, "Statement": [*kept, *wanted["Statement"]]}
+
+
+def only_names(statement: Mapping[str, Any], service: str) -> bool:
     principal = statement.get("Principal")
     return isinstance(principal, Mapping) and set(principal) == {"Service"} and set(_services(principal)) == {service}

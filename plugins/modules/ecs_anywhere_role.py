@@ -13,111 +13,110 @@ description:
   - The default result is what AWS's guide and the ECS console make. Systems Manager (C(ssm.amazonaws.com)) may assume
     the role, and C(AmazonSSMManagedInstanceCore) and C(service-role/AmazonEC2ContainerServiceforEC2Role) are attached,
     with the ARNs of the right partition.
+  - With O(policy_mode=least_privilege) the role may do what the agents do for the clusters, Regions and features that
+    you name, and nothing else.
   - Only the role's meaning counts. A role made by the console or by hand that does the same is adopted
     without a change.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
-  state:
-    description:
-      - Whether the role shall exist.
-      - With V(absent), managed policies are detached, inline policies deleted, and the role is taken out of instance
-        profiles before it is deleted. The profiles themselves stay.
-      - Servers that are registered under a deleted role lose their credentials within the hour.
-    type: str
-    choices: [present, absent]
-    default: present
   name:
     description:
       - The name of the role, unique in the account whatever its path.
     type: str
     default: ecsAnywhereRole
     aliases: [role_name]
-  path:
+  policy_mode:
     description:
-      - The path of the role. A new role gets V(/) when this is not given.
-      - A path cannot be changed. If the role exists with another path, the module fails before it changes anything.
+      - Where the permissions of the agents come from. Changing it later takes away what the former mode put there, once
+        the new permissions are written.
     type: str
-    aliases: [prefix, path_prefix]
-  description:
+    choices:
+      managed: >-
+        AWS's two managed policies, as in its guide, which says of the second that it likely provides more access than
+        you need. With the first, every server can read every parameter of Systems Manager that is not encrypted with a
+        KMS key of yours.
+      least_privilege: >-
+        One inline policy, C(ECSAnywhereLeastPrivilege), made from O(clusters), O(regions) and O(features). AWS's two
+        managed policies are detached, unless O(managed_policies) names them.
+      custom: >-
+        What O(managed_policies) and O(inline_policies) say. The policies of the other modes are neither added nor taken
+        away, unless O(purge_policies) and O(purge_inline_policies) say so.
+    default: managed
+  clusters:
     description:
-      - The description of the role. Not given means that an existing one stays.
-    type: str
-  max_session_duration:
-    description:
-      - The longest session of the role in seconds, V(3600) to V(43200). Not given means that an existing value stays.
-    type: int
-  boundary:
-    description:
-      - ARN of the managed policy that is the role's permissions boundary.
-      - An empty string removes the boundary. Not given means that an existing one stays.
-    type: str
-    aliases: [boundary_policy_arn]
-  managed_policies:
-    description:
-      - Managed policies to attach beside the two that ECS Anywhere needs, as ARN, name, or path and name such as
-        V(service-role/AmazonECSTaskExecutionRolePolicy).
-      - Names of policies that are not attached yet cost a listing of all policies (C(iam:ListPolicies)). ARNs do not.
+      - For O(policy_mode=least_privilege), the clusters that servers may join, as names or ARNs. A name means the
+        cluster of that name in each of O(regions).
+      - None means every cluster of the account in O(regions).
     type: list
     elements: str
     default: []
-    aliases: [managed_policy]
-  purge_policies:
+  regions:
     description:
-      - Whether to detach managed policies other than the two and those in O(managed_policies).
-      - Unlike in M(amazon.aws.iam_role) the default is V(false), so that adopting a role never takes a permission
-        from servers that already work under it.
-      - Inline policies are left alone in any case.
-    type: bool
-    default: false
-    aliases: [purge_policy, purge_managed_policies]
-  wait:
+      - The Regions where servers are registered, for O(policy_mode=least_privilege) and for O(trust=restricted).
+      - Not given means the Regions of O(clusters) if these are all ARNs, and otherwise the Region of the module itself.
+    type: list
+    elements: str
+  features:
     description:
-      - Whether to wait until IAM shows a role that was just created.
-    type: bool
-    default: true
-  wait_timeout:
-    description:
-      - How long to wait in seconds.
-    type: int
-    default: 120
+      - For O(policy_mode=least_privilege), what servers may do beside running tasks and staying connected.
+      - Tasks that use C(awslogs), private images or secrets are better given a task execution role. See
+        M(hybrid.ecs_anywhere.ecs_task_execution_role).
+    type: list
+    elements: str
+    choices:
+      cloudwatch_logs: >-
+        Containers with the log driver awslogs write to existing log groups, though their task has no
+        execution role.
+      distributor: >-
+        Packages are installed by AWS-ConfigureAWSPackage. Implies run_command.
+      ecr_pull: >-
+        Images of the account's private repositories are pulled for tasks that have no execution role.
+      ecs_exec: >-
+        Adds nothing: the agent inside a container works with the task role, which is what must be allowed ECS
+        Exec.
+      instance_tags: >-
+        The ECS agent tags its container instance when it registers (ECS_CONTAINER_INSTANCE_TAGS), and only
+        then.
+      inventory: >-
+        Systems Manager collects an inventory, by an association. Implies state_manager.
+      patch_manager: >-
+        Patch Manager scans and installs, by a command or an association. Implies run_command and
+        state_manager.
+      run_command: >-
+        Run Command, also on agents that have no channel and poll for messages.
+      session_manager: >-
+        Session Manager opens shells and forwards ports. Logging sessions to S3 or CloudWatch needs more.
+      state_manager: >-
+        State Manager applies associations and learns how they went.
+    default: []
 notes:
   - >-
-    How trust is compared: the trust is right if some statement lets C(ssm.amazonaws.com) do C(sts:AssumeRole), however
-    it is written (object or list, order, C(Sid), C(Version), wildcards in the action). Conditions on
-    C(aws:SourceAccount), C(aws:SourceArn) and the like make a trust stricter; such a trust is right too and is not
-    loosened, unless its conditions name other accounts only, or C(sts:ExternalId), which Systems Manager never meets.
+    Calls: 3 without a change (C(GetRole), C(ListAttachedRolePolicies), and C(ListRolePolicies) or with
+    O(policy_mode=least_privilege) C(GetRolePolicy)), 5 to create the default role. Each of O(inline_policies)
+    costs one more (C(GetRolePolicy)). The account is asked for (C(sts:GetCallerIdentity)) only to create a
+    role with O(policy_mode=least_privilege) or O(trust=restricted).
   - >-
-    Further statements and principals of a trust stay, because others may rely on them. They are drift only if they
-    defeat the trust, which is an unconditional C(Deny) of the same. A repair adds AWS's plain statement, removes the
-    statements that defeat it or that try the same and fail, and keeps all others.
-  - >-
-    Calls: 2 without a change (C(GetRole), C(ListAttachedRolePolicies)), 5 to create the default role.
+    The agents repeat what was denied, except that the ECS agent gives up if that is C(RegisterContainerInstance). So
+    change O(policy_mode) while no server is being registered.
   - >-
     AWS's documentation: "Amazon ECS Anywhere IAM role"
     (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/iam-role-ecsanywhere.html)), "Create the IAM service
     role required for Systems Manager in hybrid and multicloud environments"
-    (U(https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-multicloud-service-role.html)).
+    (U(https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-multicloud-service-role.html)), "The confused
+    deputy problem" (U(https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html)).
 seealso:
   - module: amazon.aws.iam_role
+  - module: hybrid.ecs_anywhere.ecs_task_execution_role
   - module: hybrid.ecs_anywhere.ssm_activation
 extends_documentation_fragment:
+  - hybrid.ecs_anywhere._role
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.tags
   - amazon.aws.boto3
   - hybrid.ecs_anywhere._attributes
   - hybrid.ecs_anywhere._attributes.actiongroup_aws
-attributes:
-  check_mode:
-    support: full
-    details:
-      - The predicted role is returned. What only AWS can tell of a role that does not exist yet is null
-        (C(role_id), C(create_date)), and its ARN carries the account V(000000000000).
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""
@@ -138,9 +137,28 @@ EXAMPLES = r"""
     tags:
       team: edge
 
+- name: No more than the agents of one cluster need, with Session Manager to log in
+  hybrid.ecs_anywhere.ecs_anywhere_role:
+    policy_mode: least_privilege
+    clusters: [edge]
+    regions: [eu-west-1]
+    features: [session_manager]
+    trust: restricted
+
+- name: With a policy of your own beside it
+  hybrid.ecs_anywhere.ecs_anywhere_role:
+    inline_policies:
+      backups:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Action: s3:PutObject
+            Resource: arn:aws:s3:::edge-backups/*
+
 - name: Exactly the two policies and no other
   hybrid.ecs_anywhere.ecs_anywhere_role:
     purge_policies: true
+    purge_inline_policies: true
 
 - name: Remove it
   hybrid.ecs_anywhere.ecs_anywhere_role:
@@ -230,6 +248,28 @@ iam_role:
           type: str
           returned: always
           sample: AmazonSSMManagedInstanceCore
+    inline_policies:
+      description:
+        - The inline policies that the options are about, sorted by name. All of them if O(purge_inline_policies=true).
+      type: list
+      elements: dict
+      returned: when the options are about inline policies, or one of O(policy_mode=least_privilege) was deleted
+      contains:
+        policy_name:
+          description: The name of the policy.
+          type: str
+          returned: always
+          sample: ECSAnywhereLeastPrivilege
+        policy_document:
+          description: The policy document, keys as AWS spells them.
+          type: dict
+          returned: always
+          sample:
+            Version: "2012-10-17"
+            Statement:
+              - Effect: Allow
+                Action: s3:PutObject
+                Resource: arn:aws:s3:::edge-backups/*
     tags:
       description: The tags of the role.
       type: dict
@@ -237,110 +277,100 @@ iam_role:
       sample: {"team": "edge"}
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_module
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 
 SERVICE = "ssm.amazonaws.com"
-BASE_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
+FEATURES = [
+    "cloudwatch_logs",
+    "distributor",
+    "ecr_pull",
+    "ecs_exec",
+    "instance_tags",
+    "inventory",
+    "patch_manager",
+    "run_command",
+    "session_manager",
+    "state_manager",
+]
+OWN_POLICY = "ECSAnywhereLeastPrivilege"
+AWS_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
 
 
-def present(
-    client: Any, wish: _role.Wish, current: _role.Role | None, wait_timeout: int | None, write: bool
-) -> tuple[_role.Role | None, _role.Role]:
-    """The role before and after; in between it is written, if it is to be. ValueError says what stands in the way."""
-    conflict = _role.conflict_of(current, wish)
-    if conflict:
-        raise ValueError(conflict)
-    partition = _role.partition_of(current, client)
-    arns = _role.resolve_policies(wish, current, partition, lambda: _iam.list_policies(client))
-    after = _role.wanted(current, wish, arns, partition)
-    if not write or after == current:
-        return current, after
-    if current is not None:
-        _role.update(client, current, after)
-        return current, after
-    try:
-        return None, _role.create(client, after, wait_timeout)
-    except _iam.IamError as error:
-        if not _role.is_quicker_creator(error):
-            raise
-    # Somebody was quicker. What they made is as good as any other role: look at it and converge.
-    _iam.wait_for_role(client, wish.name, wait_timeout or 10)
-    return present(client, wish, _role.find(client, wish.name), wait_timeout, write)
+def regions_of(given: list[str] | None, clusters: list[str], own_region: Callable[[], str | None]) -> list[str]:
+    """The Regions that are meant, as the documentation of regions says."""
+    if given is None and not (clusters and all(cluster.startswith("arn:") for cluster in clusters)):
+        own = own_region()
+        given = [own] if own else []
+    if not clusters:
+        return sorted(set(given or []))
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
+
+    return _node_policy.regions_of(clusters, given or [])
+
+
+def wish_of(p: dict[str, Any], own_region: Callable[[], str | None]) -> _role.Wish:
+    """What the options ask for. ValueError says what is wrong with them."""
+    mode, clusters, features = p["policy_mode"], p["clusters"], p["features"]
+    if mode != "least_privilege" and (clusters or features):
+        raise ValueError(
+            f"{'clusters' if clusters else 'features'} is for policy_mode=least_privilege only, not {mode}"
+        )
+    wants_regions = mode == "least_privilege" or p["trust"] == "restricted"
+    if p["regions"] and not wants_regions:
+        raise ValueError("regions is for policy_mode=least_privilege and trust=restricted only")
+    regions = regions_of(p["regions"], clusters, own_region) if wants_regions else []
+    wish = _role_module.wish_of(
+        p,
+        SERVICE,
+        base_policies=AWS_POLICIES if mode == "managed" else (),
+        own_policy=OWN_POLICY,
+        regions=tuple(regions),
+    )
+    if mode == "managed":
+        return wish._replace(retired_inline_policies=(OWN_POLICY,))
+    if mode == "custom":
+        return wish
+    # The generator is a good part of all that would be imported, and of use in this mode only.
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
+
+    problem = _node_policy.problem_of(clusters, regions, features)
+    if problem:
+        raise ValueError(problem)
+
+    def document(partition: str, account: str) -> dict[str, Any]:
+        return _node_policy.node_policy(
+            clusters=clusters, regions=regions, features=features, partition=partition, account=account
+        )
+
+    return wish._replace(retired_policies=AWS_POLICIES, generated_policies={OWN_POLICY: document})
 
 
 def main() -> None:
     module = AwsModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **_role_module.ARGUMENTS,
             "name": {"type": "str", "default": "ecsAnywhereRole", "aliases": ["role_name"]},
-            "path": {"type": "str", "aliases": ["prefix", "path_prefix"]},
-            "description": {"type": "str"},
-            "max_session_duration": {"type": "int"},
-            "boundary": {"type": "str", "aliases": ["boundary_policy_arn"]},
-            "managed_policies": {"type": "list", "elements": "str", "default": [], "aliases": ["managed_policy"]},
-            "purge_policies": {
-                "type": "bool",
-                "default": False,
-                "aliases": ["purge_policy", "purge_managed_policies"],
+            "policy_mode": {
+                "type": "str",
+                "choices": ["managed", "least_privilege", "custom"],
+                "default": "managed",
             },
-            "tags": {"type": "dict", "aliases": ["resource_tags"]},
-            "purge_tags": {"type": "bool", "default": True},
-            "wait": {"type": "bool", "default": True},
-            "wait_timeout": {"type": "int", "default": 120},
+            "clusters": {"type": "list", "elements": "str", "default": []},
+            "features": {
+                "type": "list",
+                "elements": "str",
+                "choices": FEATURES,
+                "default": [],
+            },
         },
         supports_check_mode=True,
     )
-    p = module.params
-    wish = _role.Wish(
-        name=p["name"],
-        service=SERVICE,
-        base_policies=BASE_POLICIES,
-        managed_policies=tuple(p["managed_policies"]),
-        purge_policies=p["purge_policies"],
-        path=p["path"],
-        description=p["description"],
-        max_session_duration=p["max_session_duration"],
-        boundary=p["boundary"],
-        tags=None if p["tags"] is None else {str(k): str(v) for k, v in p["tags"].items()},
-        purge_tags=p["purge_tags"],
-    )
-    problem = _role.problem_of(wish)
-    if problem:
-        module.fail_json(msg=problem)
-
-    client = module.client("iam")
-    write = not module.check_mode  # the only place that asks
-    before: _role.Role | None = None
-    after: _role.Role | None = None
-    failure: _iam.IamError | None = None
-    try:
-        current = _role.find(client, wish.name, with_policies=p["state"] == "present" or module._diff)
-        if p["state"] == "present":
-            before, after = present(client, wish, current, p["wait_timeout"] if p["wait"] else None, write)
-        else:
-            before = current
-            if before is not None and write:
-                _role.delete(client, wish.name)
-    except ValueError as error:
-        problem = str(error)
-    except _iam.IamError as error:
-        failure = error
-    if problem:
-        module.fail_json(msg=problem)
-    if failure:
-        _errors.fail(module, failure, f"role {wish.name}")
-
-    result: dict[str, Any] = {"changed": before != after}
-    if p["state"] == "present":
-        result["iam_role"] = _role.shown(after)
-    if module._diff:
-        result["diff"] = {"before": _role.compared(before), "after": _role.compared(after)}
-    module.exit_json(**result)
+    _role_module.run(module, lambda: wish_of(module.params, lambda: module.region))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 OPERATOR = ("AKIAOPERATOR00000000", "operator-secret-for-tests-only-0000000000")
 REGION = "us-east-1"
-ROUNDS = 3
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SERVERS = int(os.environ.get("BENCH_SERVERS", "100"))
 POLICIES = ["AmazonSSMManagedInstanceCore", "AmazonEC2ContainerServiceforEC2Role"]
 ARNS = [f"arn:aws:iam::aws:policy/{path}" for path in (POLICIES[0], f"service-role/{POLICIES[1]}")]
@@ -104,53 +104,53 @@ def row(*cells: object) -> None:
 
 
 def bench_role(directory: Path) -> None:
-    """ecs_anywhere_role and amazon.aws.iam_role make, keep, repair and delete the same role."""
+    """ecs_anywhere_role and amazon.aws.iam_role make, keep, repair and delete the same role, each with its own."""
     aws = Emulator(directory)
     iam = aws.client("iam")
-    ours = {"hybrid.ecs_anywhere.ecs_anywhere_role": {"name": "bench"}}
-    peer = {
-        "amazon.aws.iam_role": {
-            "name": "bench",
-            "assume_role_policy_document": TRUST,
-            "managed_policies": ARNS,
-            "create_instance_profile": False,
-        }
+    ours, peer = "hybrid.ecs_anywhere.ecs_anywhere_role", "amazon.aws.iam_role"
+    names = {ours: "bench-ours", peer: "bench-peer"}
+    wish = {
+        ours: {},
+        peer: {"assume_role_policy_document": TRUST, "managed_policies": ARNS, "create_instance_profile": False},
     }
-    gone = {
-        "ours": {"hybrid.ecs_anywhere.ecs_anywhere_role": {"name": "bench", "state": "absent"}},
-        "amazon.aws.iam_role": {"amazon.aws.iam_role": {"name": "bench", "state": "absent"}},
-    }
-    sides = {"ours": ours, "amazon.aws.iam_role": peer}
     local = {"connection": "local", "vars": {"ansible_python_interpreter": sys.executable}}
-    keep = {n: playbook(directory, f"keep-{n}", {"tasks": [t]}, **local) for n, t in sides.items()}
-    remove = {n: playbook(directory, f"remove-{n}", {"tasks": [t]}, **local) for n, t in gone.items()}
-    steps = (
-        ("create", keep, ()),
-        ("no change", keep, ()),
-        ("no change, check mode", keep, ("--check",)),
-        ("repair of one policy", keep, ()),
-        ("delete", remove, ()),
-    )
+    books = {
+        (state, side): playbook(
+            directory, f"{state}-{name}", {"tasks": [{side: {"name": name, "state": state, **wish[side]}}]}, **local
+        )
+        for side, name in names.items()
+        for state in ("present", "absent")
+    }
+    steps = [
+        (step + note, state, options)
+        for step, state in (
+            ("create", "present"),
+            ("no change", "present"),
+            ("repair", "present"),
+            ("delete", "absent"),
+        )
+        for note, options in ((", check mode", ["--check"]), ("", []))
+    ]
     seconds: dict[tuple[str, str], list[float]] = {}
     calls: dict[tuple[str, str], list[str]] = {}
-    for _ in range(ROUNDS):
-        for side in sides:
-            for step, books, options in steps:
-                if step.startswith("repair"):
-                    iam.detach_role_policy(RoleName="bench", PolicyArn=ARNS[0])
+    for number in range(ROUNDS):
+        for step, state, options in steps:
+            for side in (ours, peer) if number % 2 else (peer, ours):
+                if step == "repair, check mode":
+                    iam.detach_role_policy(RoleName=names[side], PolicyArn=ARNS[0])
                 aws.calls()
-                took = ansible(aws, "-i", "localhost,", str(books[side]), *options)
+                took = ansible(aws, "-i", "localhost,", str(books[state, side]), *options)
                 seconds.setdefault((step, side), []).append(took)
                 calls[step, side] = aws.calls()
     aws.process.send_signal(signal.SIGTERM)
     print("\nThe node role (AWS calls and seconds of a whole ansible-playbook, median of", ROUNDS, "rounds)")
     row("", "", "ours", "iam_role", "ratio")
     for step, _, _ in steps:
-        a, b = (len(calls[step, side]) for side in sides)
+        a, b = (len(calls[step, side]) for side in names)
         row(step, "AWS calls", a, b, f"{a / b:.2f}")
-        a, b = (statistics.median(seconds[step, side]) for side in sides)
+        a, b = (statistics.median(seconds[step, side]) for side in names)
         row("", "seconds", f"{a:.2f}", f"{b:.2f}", f"{a / b:.2f}")
-    for side in sides:
+    for side in names:
         print(f"no change, {side}: {', '.join(calls['no change', side])}")
 
 

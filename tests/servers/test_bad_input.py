@@ -128,6 +128,7 @@ class TestInAws:
             "ecs:ListContainerInstances",
             "iam:GetRole",
             "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
             "iam:PassRole",
             "ssm:AddTagsToResource",
             "ssm:CreateActivation",

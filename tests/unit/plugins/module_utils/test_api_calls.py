@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _sts
 from botocore.exceptions import ConnectionClosedError
 from botocore.stub import Stubber
 
@@ -80,6 +81,12 @@ WRITES = [
         "delete_role_policy",
         {"RoleName": "r", "PolicyName": "p"},
     ),
+    (
+        "iam",
+        lambda c: _iam.put_inline_policy(c, "r", "p", "{}"),
+        "put_role_policy",
+        {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "{}"},
+    ),
     ("iam", lambda c: _iam.delete_role(c, "r"), "delete_role", {"RoleName": "r"}),
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", {"ActivationId": ID}),
     ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", {"Name": "/p"}),
@@ -148,6 +155,25 @@ def test_reading_what_is_missing(api):
     assert _ssm.get_parameter(ssm, "/p") is None
     ecs_stub.add_client_error("describe_clusters", "ClusterNotFoundException")
     assert _ecs.describe_cluster(ecs, "c") is None
+
+
+def test_an_inline_policy_comes_as_a_dictionary(api):
+    client, stubber = api("iam")
+    answer = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "%7B%22Statement%22%3A%20%5B%5D%7D"}
+    stubber.add_response("get_role_policy", answer, {"RoleName": "r", "PolicyName": "p"})
+    assert _iam.get_inline_policy(client, "r", "p") == {"Statement": []}
+    stubber.add_client_error("get_role_policy", "NoSuchEntity")
+    assert _iam.get_inline_policy(client, "r", "q") is None
+
+
+def test_the_account_of_the_credentials(api):
+    client, stubber = api("sts")
+    stubber.add_client_error("get_caller_identity", "Throttling")
+    stubber.add_response("get_caller_identity", {"Account": "123456789012"}, {})
+    assert _sts.get_account(client) == "123456789012"
+    stubber.add_client_error("get_caller_identity", "ExpiredToken")
+    with pytest.raises(_sts.StsError, match="which account"):
+        _sts.get_account(client)
 
 
 def test_attached_policies_of_all_pages(api):

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import boto3
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_writes
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _trust_scope
+from botocore.stub import Stubber
 
 SERVICE = "ssm.amazonaws.com"
+ACCOUNT = "123456789012"
 CORE = "arn:aws:iam::aws:policy/Core"
 NODE = "arn:aws:iam::aws:policy/service-role/Node"
 MINE = "arn:aws:iam::123456789012:policy/Mine"
@@ -38,7 +43,7 @@ def wish(**changes):
 
 
 def wanted(role, **changes):
-    return _role.wanted(role, wish(**changes), [CORE, NODE], "aws")
+    return _role.wanted(role, wish(**changes), [CORE, NODE], "aws", ACCOUNT)
 
 
 BOUND = {
@@ -141,9 +146,106 @@ def test_a_path_cannot_change(role, path, conflict):
     assert (_role.conflict_of(role, wish(path=path)) is not None) is conflict
 
 
-def test_policies_are_attached_before_others_are_detached(monkeypatch):
-    done = []
-    for name in ("attach_policy", "detach_policy"):
-        monkeypatch.setattr(_role._iam, name, lambda _client, _role, arn, name=name: done.append((name, arn)))
-    _role.update(None, current(AttachedPolicies=[policy(MINE)]), current(AttachedPolicies=[policy(CORE)]))
-    assert done == [("attach_policy", CORE), ("detach_policy", MINE)]
+def inline(name, *actions):
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+    return {"PolicyName": name, "PolicyDocument": document}
+
+
+def generated(partition, account):
+    return inline("ours", f"{partition}:{account}")["PolicyDocument"]
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "difference"),
+    [
+        # What the former mode attached goes, unless the user names it as well.
+        (current(), {"retired_policies": BASE}, {"AttachedPolicies": [policy(MINE)]}),
+        (current(), {"retired_policies": BASE, "policy_arns": [NODE]},
+         {"AttachedPolicies": [policy(MINE), policy(NODE)]}),
+        (current(), {"retired_policies": BASE, "purge_policies": True}, {"AttachedPolicies": []}),
+        (current(AttachedPolicies=[]), {"retired_policies": BASE}, {}),
+        # An inline policy that is made from the partition and the account.
+        (current(), {"generated_policies": {"ours": generated}},
+         {"InlinePolicies": [inline("ours", f"aws:{ACCOUNT}")]}),
+        (current(InlinePolicies=[inline("ours", "s3:*")]), {"generated_policies": {"ours": generated}},
+         {"InlinePolicies": [inline("ours", f"aws:{ACCOUNT}")]}),
+        (current(InlinePolicies=[inline("ours", f"aws:{ACCOUNT}")]), {"generated_policies": {"ours": generated}}, {}),
+        (current(InlinePolicies=[inline("ours", "s3:*")]), {"retired_inline_policies": ("ours",)},
+         {"InlinePolicies": []}),
+        (current(), {"retired_inline_policies": ("ours",)}, {}),
+        # Trust
+        (current(), {"trust": "plain"}, {}),
+        (current(), {"trust": "restricted", "regions": ("eu-west-1",)},
+         {"AssumeRolePolicyDocument": _trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])}),
+        (current(AssumeRolePolicyDocument=_trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])), {}, {}),
+        (current(AssumeRolePolicyDocument=_trust_scope.restricted(SERVICE, "aws", ACCOUNT, ["eu-west-1"])),
+         {"trust": "plain"}, {"AssumeRolePolicyDocument": _trust_policy.plain(SERVICE)}),
+    ],
+)  # fmt: skip
+def test_modes(before, asked, difference):
+    asked = dict(asked)
+    arns = asked.pop("policy_arns", [])
+    asked = _role.Wish(name="r", service=SERVICE, base_policies=(), **asked)
+    after = _role.wanted(before, asked, arns, "aws", ACCOUNT)
+    keys = set(before) | set(after)
+    assert {key: after.get(key) for key in keys if after.get(key) != before.get(key)} == difference
+    assert _role.wanted(after, asked, arns, "aws", ACCOUNT) == after
+
+
+def test_retired_policies_are_known_by_name():
+    asked = _role.Wish(name="r", service=SERVICE, base_policies=(), retired_policies=BASE, managed_policies=("Node",))
+    assert _role.resolve_policies(asked, None, "aws", lambda: pytest.fail("listed")) == [NODE]
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed"),
+    [
+        ({}, False),
+        ({"trust": "plain"}, False),
+        ({"trust": "restricted"}, True),
+        ({"inline_policies": {"x": {}}}, False),
+        ({"generated_policies": {"ours": generated}}, True),
+    ],
+)
+def test_the_account_is_asked_for_only_if_it_matters(asked, needed):
+    assert _role.needs_account(wish(**asked)) is needed
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"trust": "restricted"}, "for which Regions"),
+        ({"trust": "restricted", "regions": ("frankfurt",)}, "'frankfurt' is not the name of a Region"),
+        ({"trust": "restricted", "regions": ("eu-west-1", "us-gov-west-1", "eusc-de-east-1")}, None),
+    ],
+)
+def test_problems_of_regions(asked, words):
+    problem = _role.problem_of(wish(**asked))
+    assert problem is None if words is None else words in problem
+
+
+def test_documents_of_inline_policies_are_shown_as_they_are():
+    shown = _role.shown(current(InlinePolicies=[inline("ours", "s3:GetObject")]))
+    assert shown["inline_policies"] == [
+        {"policy_name": "ours", "policy_document": inline("ours", "s3:GetObject")["PolicyDocument"]}
+    ]
+    assert "inline_policies" not in _role.shown(current())
+
+
+def test_permissions_are_given_before_others_are_taken():
+    client = boto3.client("iam", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stubber:
+        written = {"RoleName": "r", "PolicyName": "new", "PolicyDocument": '{"Statement":[]}'}
+        stubber.add_response("put_role_policy", {}, written)
+        stubber.add_response("attach_role_policy", {}, {"RoleName": "r", "PolicyArn": CORE})
+        stubber.add_response("detach_role_policy", {}, {"RoleName": "r", "PolicyArn": MINE})
+        stubber.add_response("delete_role_policy", {}, {"RoleName": "r", "PolicyName": "old"})
+        _role_writes.update(
+            client,
+            current(AttachedPolicies=[policy(MINE)], InlinePolicies=[inline("old", "s3:*")]),
+            current(
+                AttachedPolicies=[policy(CORE)],
+                InlinePolicies=[{"PolicyName": "new", "PolicyDocument": {"Statement": []}}],
+            ),
+        )
+        stubber.assert_no_pending_responses()

@@ -12,6 +12,8 @@ from moto import mock_aws
 SSM = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 ECS = "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 EXTRA = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"
+READS = ["GetRole", "ListAttachedRolePolicies", "ListRolePolicies"]
+OURS = "ECSAnywhereLeastPrivilege"
 PLAIN = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -73,12 +75,12 @@ def test_create_without_wait_saves_a_call(iam, calls, run):
     assert calls == ["GetRole", "CreateRole", "AttachRolePolicy", "AttachRolePolicy"]
 
 
-def test_second_run_changes_nothing_in_two_calls(iam, calls, run):
+def test_second_run_changes_nothing_in_three_calls(iam, calls, run):
     first = run("ecs_anywhere_role", tags={"a": "b"}, description="x", max_session_duration=7200)
     calls.clear()
     second = run("ecs_anywhere_role", tags={"a": "b"}, description="x", max_session_duration=7200)
     assert not second["changed"]
-    assert calls == ["GetRole", "ListAttachedRolePolicies"]
+    assert calls == READS
     second["iam_role"].pop("role_last_used", None)
     assert second["iam_role"] == first["iam_role"]
 
@@ -87,7 +89,7 @@ def test_a_role_made_by_the_console_is_adopted(iam, calls, run):
     make(iam, policies=(SSM, ECS, EXTRA), Description="made by the console")
     result = run("ecs_anywhere_role")
     assert not result["changed"]
-    assert calls == ["GetRole", "ListAttachedRolePolicies"]
+    assert calls == READS
     assert EXTRA in arns(result)
 
 
@@ -120,7 +122,7 @@ def test_wrong_trust_is_repaired_and_shown(iam, calls, run):
     assert check["changed"] and role(iam)["AssumeRolePolicyDocument"] == wrong
     calls.clear()
     result = run("ecs_anywhere_role", diff=True)
-    assert calls == ["GetRole", "ListAttachedRolePolicies", "UpdateAssumeRolePolicy"]
+    assert calls == [*READS, "UpdateAssumeRolePolicy"]
     after = role(iam)["AssumeRolePolicyDocument"]
     assert after["Statement"] == wrong["Statement"] + PLAIN["Statement"]
     assert result["diff"]["before"]["assume_role_policy_document"] == wrong
@@ -138,7 +140,7 @@ def test_stricter_trust_is_not_loosened(iam, run):
 def test_detached_policy_is_attached_again(iam, calls, run):
     make(iam, policies=(SSM,))
     assert run("ecs_anywhere_role")["changed"]
-    assert calls == ["GetRole", "ListAttachedRolePolicies", "AttachRolePolicy"]
+    assert calls == [*READS, "AttachRolePolicy"]
     assert attached(iam) == [SSM, ECS]
 
 
@@ -156,7 +158,7 @@ def test_names_are_resolved_once_and_then_known(iam, calls, run):
     assert "ListPolicies" in calls
     calls.clear()
     result = run("ecs_anywhere_role", managed_policies=["CloudWatchAgentServerPolicy", SSM], purge_policies=True)
-    assert not result["changed"] and calls == ["GetRole", "ListAttachedRolePolicies"]
+    assert not result["changed"] and calls == READS
     assert attached(iam) == sorted([SSM, ECS, EXTRA])
 
 
@@ -180,7 +182,7 @@ def test_boundary_is_set_replaced_and_removed(iam, run):
 def test_description_and_session_change_in_one_call(iam, calls, run):
     make(iam, Description="old")
     assert run("ecs_anywhere_role", description="new", max_session_duration=7200)["changed"]
-    assert calls == ["GetRole", "ListAttachedRolePolicies", "UpdateRole"]
+    assert calls == [*READS, "UpdateRole"]
     assert (role(iam)["Description"], role(iam)["MaxSessionDuration"]) == ("new", 7200)
     assert not run("ecs_anywhere_role")["changed"]
 
@@ -206,10 +208,21 @@ def test_another_path_is_an_error_before_any_change(iam, calls, run):
     [
         ({"max_session_duration": 60}, "between 3600 and 43200"),
         ({"boundary": "mine"}, "boundary must be the ARN"),
-        ({"name": "x" * 65}, "may not exceed 64"),
-        ({"path": "edge"}, "path must begin and end with /"),
+        ({"name": "x" * 65}, "1 to 64"),
+        ({"path": "edge"}, "begins and ends with /"),
         ({"managed_policies": ["arn:aws:s3:::bucket"]}, "neither the ARN nor the name"),
         ({"managed_policies": ["arn:aws-cn:iam::aws:policy/X"]}, "partition aws-cn"),
+        ({"inline_policies": {"p": "{"}}, "p is not JSON"),
+        ({"inline_policies": {OURS: DOCUMENT}}, "Choose another name"),
+        ({"clusters": ["edge"]}, "clusters is for policy_mode=least_privilege only"),
+        ({"features": ["run_command"], "policy_mode": "custom"}, "features is for policy_mode=least_privilege only"),
+        ({"regions": ["eu-west-1"]}, "regions is for policy_mode=least_privilege and trust=restricted only"),
+        ({"trust": "restricted", "regions": ["Frankfurt"]}, "'Frankfurt' is not the name of a Region"),
+        ({"policy_mode": "least_privilege", "clusters": ["a b"]}, "clusters: 'a b' is neither"),
+        (
+            {"policy_mode": "least_privilege", "clusters": ["arn:aws:ecs:eu-west-1:999999999999:cluster/edge"]},
+            "account 999999999999",
+        ),
     ],
 )
 def test_bad_input_fails_before_anything_is_made(iam, run, args, words):
