@@ -288,9 +288,11 @@ def read(client: Any, names: list[str] | None) -> list[dict[str, Any]]:
     documents = Documents(client)
     roles = []
     for name in sorted(names):
-        role = _role.find(client, name)
+        role = _iam.get_role(client, name)
         if role is None:
             continue
+        role["Tags"] = role.get("Tags", [])
+        role["AttachedPolicies"] = sorted(_iam.list_attached_policies(client, name), key=lambda p: p["PolicyArn"])
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         role["Inline"] = {
             policy: load(_iam.get_inline_policy(client, name, policy) or {})
