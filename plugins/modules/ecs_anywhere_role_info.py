@@ -282,23 +282,28 @@ class Documents:
 
 
 def read(client: Any, names: list[str] | None) -> list[dict[str, Any]]:
-    """The roles as IAM spells them, with InlinePolicies, ManagedPolicies and Boundary, all with documents."""
+    """The roles as IAM spells them, and the documents of all their policies by name or ARN."""
     if names is None:
         names = [role["RoleName"] for role in _iam.list_roles(client) if _role_findings.is_node_role(role)]
     documents = Documents(client)
     roles = []
     for name in sorted(names):
-        role = _role.find(client, name)
+        role = _iam.get_role(client, name)
         if role is None:
             continue
+        attached = sorted(_iam.list_attached_policies(client, name), key=lambda p: p["PolicyArn"])
+        inline = sorted(_iam.list_inline_policies(client, name))
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-        role["Inline"] = {
-            policy: load(_iam.get_inline_policy(client, name, policy) or {})
-            for policy in sorted(_iam.list_inline_policies(client, name))
-        }
-        role["Managed"] = {p["PolicyArn"]: documents.of(p["PolicyArn"]) for p in role["AttachedPolicies"]}
-        role["Boundary"] = {boundary: documents.of(boundary)} if boundary else {}
-        roles.append(role)
+        roles.append(
+            {
+                **role,
+                "Tags": role.get("Tags", []),
+                "AttachedPolicies": attached,
+                "Inline": {policy: load(_iam.get_inline_policy(client, name, policy) or {}) for policy in inline},
+                "Managed": {p["PolicyArn"]: documents.of(p["PolicyArn"]) for p in attached},
+                "Boundary": {boundary: documents.of(boundary)} if boundary else {},
+            }
+        )
     return roles
 
 

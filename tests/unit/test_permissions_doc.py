@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 if __name__ == "__main__":
-    import conftest  # noqa: F401 makes the collection importable
+    importlib.import_module("conftest")  # makes the collection importable
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import PLAYBOOKS

@@ -237,7 +237,7 @@ wishes = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(wishes, st.randoms(use_true_random=False))
 def test_any_wish_is_a_valid_policy_within_iams_limits_or_a_problem(wish, random):
     if problem_of(*wish):

@@ -76,7 +76,7 @@ documents = st.builds(
 contexts = st.fixed_dictionaries({key: st.one_of(st.none(), st.sampled_from(VALUES)) for key in KEYS})
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(documents, max_size=3),
     st.one_of(st.none(), documents),

@@ -124,7 +124,7 @@ ROLE = {
 
 def test_nodes_tell_who_uses_a_role(stub, run):
     iam, ssm = stub("iam"), stub("ssm")
-    iam.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
+    iam.add_response("get_role", {"Role": {**ROLE}}, {"RoleName": "r"})
     iam.add_response("list_attached_role_policies", {"AttachedPolicies": []}, {"RoleName": "r"})
     iam.add_response("list_role_policies", {"PolicyNames": []}, {"RoleName": "r"})
     nodes = [("mi-00000000000000002", "edge/r"), ("mi-00000000000000001", "edge/r"), ("mi-00000000000000003", "Quick")]
@@ -161,7 +161,7 @@ def test_bad_input_calls_nothing(iam, calls, run, args, words):
 def test_a_missing_permission_is_named(stub, run, operation, action):
     iam = stub("iam")
     if operation == "list_role_policies":
-        iam.add_response("get_role", {"Role": ROLE})
+        iam.add_response("get_role", {"Role": {**ROLE}})
         iam.add_response("list_attached_role_policies", {"AttachedPolicies": []})
     words = f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform: {action} on resource: role r"
     iam.add_client_error(operation, "AccessDenied", words)
