@@ -149,7 +149,7 @@ def test_a_missing_permission_to_read_is_named(stub, run):
 
 def test_a_new_role_is_waited_for(stub, run, no_sleep):
     read(stub, {1: QUICK_SETUP, 2: QUICK_SETUP})
-    for _ in range(3):
+    for _try in range(3):
         refuse(stub)
         stub("iam").add_response("get_role", role_answer(), {"RoleName": ROLE})
     update(stub, 1)
@@ -162,7 +162,7 @@ def test_a_new_role_is_waited_for(stub, run, no_sleep):
 def test_a_role_that_stays_refused_is_tried_for_one_instance_only(stub, run, no_sleep):
     read(stub, {1: QUICK_SETUP, 2: QUICK_SETUP, 3: ROLE})
     iam = stub("iam")
-    for _ in range(60):
+    for _try in range(60):
         refuse(stub)
         iam.add_response("get_role", role_answer(trust="ec2.amazonaws.com"))
     result = result_of(run, 1, 2, 3)
