@@ -63,6 +63,11 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             IN_REGIONS,
         ),
         Right(
+            "RepairTheRoleOfNodes",
+            ("ssm:UpdateManagedInstanceRole",),
+            (ROLE, "arn:{partition}:ssm:{region}:{account}:managed-instance/*"),
+        ),
+        Right(
             "GiveNodesTheirRole",
             ("iam:PassRole",),
             (ROLE,),

@@ -28,6 +28,7 @@ from ._role_excess import Expand
 from ._role_excess import Finding
 from ._role_excess import Wanted
 from ._role_excess import beyond
+from ._role_name import is_replaced
 
 SERVICE = "ssm.amazonaws.com"
 
@@ -291,23 +292,24 @@ def is_node_role(role: Mapping[str, Any]) -> bool:
 
 
 def node_findings(nodes: Iterable[Mapping[str, Any]], roles: Iterable[str]) -> list[Finding]:
-    """Managed nodes that work under another role than one of these (path and name, as Systems Manager has it)."""
-    known = set(roles)
+    """Managed nodes that work under none of these roles."""
+    known = sorted(roles)
     strangers: dict[str, list[str]] = {}
     for node in nodes:
-        if node.get("IamRole") not in known:
-            strangers.setdefault(str(node.get("IamRole", "")), []).append(node["InstanceId"])
+        role = node.get("IamRole")
+        if role and all(is_replaced(role, one) for one in known):
+            strangers.setdefault(role, []).append(node["InstanceId"])
     found = []
     for role, ids in sorted(strangers.items()):
-        right = " or ".join(sorted(known)) or f"a role that trusts {SERVICE}"
+        right = " or ".join(known) or f"a role that trusts {SERVICE}"
         found.append(
             Finding(
                 "role_replaced",
                 MEDIUM,
-                f"managed nodes ({len(ids)}) work under the role {role or '(none)'}, not {right}. If they are external "
+                f"managed nodes ({len(ids)}) work under the role {role}, not {right}. If they are external "
                 "instances, their role was replaced, as Quick Setup does, and the ECS agent may have lost its rights",
                 {"iam_role": role, "managed_instance_ids": sorted(ids)},
-                "ssm:UpdateManagedInstanceRole with the right role, then restart the SSM agent and the ECS agent",
+                "the playbook register; or hybrid.ecs_anywhere.ecs_external_instance with the right role in iam_role",
             )
         )
     return found

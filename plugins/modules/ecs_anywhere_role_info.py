@@ -75,7 +75,7 @@ notes:
     the actions beside them that only agents use. Of V(*) only services that matter to servers are counted.
 seealso:
   - module: hybrid.ecs_anywhere.ecs_anywhere_role
-  - module: hybrid.ecs_anywhere.ecs_external_instance_info
+  - module: hybrid.ecs_anywhere.ecs_external_instance
   - plugin: hybrid.ecs_anywhere.operator_policy
     plugin_type: filter
 extends_documentation_fragment:
@@ -262,6 +262,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module im
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._policy_eval import Policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._policy_eval import load
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_excess import Wanted
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 
@@ -318,8 +319,7 @@ def shown(role: dict[str, Any], wanted: Wanted, named: bool, nodes: list[dict[st
     """One role as it is returned, with what there is to say about it."""
     policies = [Policy(name, document) for name, document in {**role["Inline"], **role["Managed"]}.items()]
     boundary = next((Policy(arn, document) for arn, document in role["Boundary"].items()), None)
-    path_and_name = f"{role['Path']}{role['RoleName']}".lstrip("/")
-    users = None if nodes is None else sorted(n["InstanceId"] for n in nodes if n.get("IamRole") == path_and_name)
+    users = None if nodes is None else sorted(users_of(role["RoleName"], nodes))
     found = _role_findings.findings(role, policies, boundary, wanted, certain=named or bool(users))
     partition, account = role["Arn"].split(":")[1], role["Arn"].split(":")[4]
     least = _node_policy.node_policy(
@@ -342,6 +342,10 @@ def shown(role: dict[str, Any], wanted: Wanted, named: bool, nodes: list[dict[st
             "least_privilege": _role_excess.counts([Policy(_node_policy.POLICY_NAME, least)], None),
         },
     }
+
+
+def users_of(name: str, nodes: list[dict[str, Any]]) -> list[str]:
+    return [n["InstanceId"] for n in nodes if n.get("IamRole") and not is_replaced(n["IamRole"], name)]
 
 
 def names_of(given: Sequence[str] | None) -> list[str] | None:
@@ -390,8 +394,7 @@ def main() -> None:
     if failure:
         _errors.fail(module, failure, _errors.place(module, role=", ".join(p["name"] or [])))
 
-    known = [f"{role['Path']}{role['RoleName']}".lstrip("/") for role in roles]
-    about_nodes = _role_findings.node_findings(nodes or [], known)
+    about_nodes = _role_findings.node_findings(nodes or [], [role["RoleName"] for role in roles])
     module.exit_json(
         changed=False,
         roles=shown_roles,
