@@ -117,7 +117,7 @@ class Bed:
         self.servers += names
 
     def remove(self, *names: str) -> None:
-        testbed.remove(*(f"ecs-anywhere-{name}" for name in names))
+        testbed.remove(*(f"{testbed.NETWORK}-{name}" for name in names))
         self.servers = [name for name in self.servers if name not in names]
 
     def on(self, name: str, script: str, check: bool = True) -> str:

@@ -277,7 +277,7 @@ class TestOnTheServer:
 
     def test_no_systemd(self, refused, bed):
         testbed.run_container(
-            "ecs-anywhere-initless", "initless", testbed.NETWORK, suite="bookworm", command=("/bin/sleep", "600")
+            f"{testbed.NETWORK}-initless", "initless", testbed.NETWORK, suite="bookworm", command=("/bin/sleep", "600")
         )
         try:
             refused("systemd does not run here", host="initless")

@@ -206,7 +206,7 @@ def test_an_activation_is_deleted_when_the_only_server_is_lost_on_the_way(bed, a
     while not aws.calls(operation="CreateActivation"):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
-    testbed.podman("kill", "ecs-anywhere-lost")
+    testbed.podman("kill", f"{testbed.NETWORK}-lost")
     output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert len(aws.calls(operation="DeleteActivation")) == 1, output
