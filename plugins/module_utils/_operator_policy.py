@@ -68,6 +68,11 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             (ROLE, "arn:{partition}:ssm:{region}:{account}:managed-instance/*"),
         ),
         Right(
+            "RepairNodes",
+            ("ssm:UpdateManagedInstanceRole",),
+            ("arn:{partition}:ssm:{region}:{account}:managed-instance/*",),
+        ),
+        Right(
             "GiveNodesTheirRole",
             ("iam:PassRole",),
             (ROLE,),
@@ -75,7 +80,13 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         ),
         Right(
             "KeepTheRoleRight",
-            ("iam:CreateRole", "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:UpdateAssumeRolePolicy"),
+            (
+                "iam:CreateRole",
+                "iam:GetRole",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+                "iam:UpdateAssumeRolePolicy",
+            ),
             (ROLE,),
         ),
         Right(

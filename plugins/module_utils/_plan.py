@@ -292,7 +292,7 @@ def group_key(wanted: Read, *names: str) -> str:
 
 # What may share a look at the fleet, a node role, a repair of managed nodes that lost it, an activation.
 FLEET = ("profile", "region", "cluster")
-NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role")
+NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role", "iam_role_options")
 REPAIR = ("profile", "region", "iam_role")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
@@ -321,6 +321,43 @@ def _role_name_problem(wanted: Read) -> str | None:
     return None
 
 
+def _managed_roles(reads: Mapping[str, Read]) -> list[dict[str, Any]]:
+    """The node roles to keep right. Servers of several Regions may share one: each group knows all Regions of it."""
+    groups = [group for group in _groups(reads, NODE_ROLE) if group["manage_iam_role"]]
+    groups = [group for group in groups if not _role_name_problem(group)]
+    for group in groups:
+        *path, group["name"] = role_name(group["iam_role"]).split("/")
+        group["path"] = "/" + "/".join([*path, ""]) if path else None
+    at_odds = _roles_at_odds(groups)
+    groups = [group for group in groups if group["key"] not in at_odds]
+    for group in groups:
+        options = group["iam_role_options"]
+        if options.get("policy_mode") == "least_privilege" or options.get("trust") == "restricted":
+            shared = {g["region"] for g in groups if _same_role(g) == _same_role(group)}
+            group["regions"] = sorted(options.get("regions") or shared)
+        else:
+            group["regions"] = None
+    return groups
+
+
+def _same_role(group: Read) -> tuple[str, str]:
+    return group["profile"], role_name(group["iam_role"])
+
+
+def _roles_at_odds(groups: Iterable[Read]) -> dict[str, str]:
+    """Roles that servers of the batch want in different ways, by group: each run would undo what it just did."""
+    wishes: dict[tuple[str, str], set[str]] = {}
+    groups = list(groups)
+    for group in groups:
+        wishes.setdefault(_same_role(group), set()).add(repr(group["iam_role_options"]))
+    return {
+        group["key"]: f"servers of this batch want the node role {group['iam_role']} with different "
+        "ecs_anywhere_iam_role_options: give all of them the same, or each kind a role of its own"
+        for group in groups
+        if len(wishes[_same_role(group)]) > 1
+    }
+
+
 # Collecting the reads of a large batch costs more than grouping them: all that a plan needs comes from one collection.
 KINDS = ("fleet", "role", "activation")
 
@@ -340,12 +377,7 @@ def batch_groups(
     """
     usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
     if kind == "role":
-        groups = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
-        groups = [group for group in groups if not _role_name_problem(group)]
-        for group in groups:
-            *path, group["name"] = role_name(group["iam_role"]).split("/")
-            group["path"] = "/" + "/".join([*path, ""]) if path else None
-        return groups
+        return _managed_roles(usable)
     if kind == "activation":
         brought = {
             host: read
@@ -354,6 +386,7 @@ def batch_groups(
         }
         return _groups(brought, ACTIVATION)
     groups = _groups(usable, FLEET)
+    managed = _managed_roles(usable)
     for group in groups:
         ids = (
             ((registered or {}).get(host) or {}).get("managed_instance_id")
@@ -361,6 +394,10 @@ def batch_groups(
             for host in group["hosts"]
         )
         group["managed_instance_ids"] = sorted({i for i in ids if i})
+        # One that is to be as AWS's guide has it can be looked at by the way.
+        roles = {r["key"]: r["iam_role"] for r in managed if set(r["hosts"]) & set(group["hosts"])}
+        plain = len(roles) == 1 and not any(usable[host]["wanted"]["iam_role_options"] for host in group["hosts"])
+        group["role_key"], group["iam_role"] = next(iter(roles.items())) if plain else (None, None)
     return groups
 
 
@@ -436,7 +473,9 @@ def batch_plan(
         }
         for result in fleet_results
     }
-    role_errors = _errors(role_results, "iam_role")
+    managed = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+    managed = [group for group in managed if not _role_name_problem(group)]
+    role_errors = {**_errors(role_results, "iam_role"), **_roles_at_odds(managed)}
     clones = _clone_problems(usable)
     plans: dict[str, Plan] = {}
     for host, read in usable.items():

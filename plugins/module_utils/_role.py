@@ -51,6 +51,7 @@ class Wish(NamedTuple):
     generated_policies: Mapping[str, Callable[[str, str], Document]] = NOTHING  # of the partition and the account
     retired_inline_policies: tuple[str, ...] = ()
     purge_inline_policies: bool = False
+    yields_to: str = ""  # a retired inline policy that stays if it is there, and base_policies are then not needed
     trust: str | None = None  # plain, restricted; None is plain, but leaves a stricter one
     regions: tuple[str, ...] = ()  # for which a restricted trust is valid
     path: str | None = None
@@ -127,6 +128,17 @@ def read_policies(client: Any, role: Role, wish: Wish) -> Role:
     policies = sorted_policies(_iam.list_attached_policies(client, wish.name))
     inline = _inline_policies(client, wish)
     return {**role, "AttachedPolicies": policies, **({"InlinePolicies": inline} if inline else {})}
+
+
+def settled(wish: Wish, current: Role | None) -> Wish:
+    """The wish about a role that was made the stricter before: it does not loosen what it does not care about."""
+    inline = current.get("InlinePolicies", []) if current else []
+    if not wish.yields_to or wish.yields_to not in [policy["PolicyName"] for policy in inline]:
+        return wish
+    return wish._replace(
+        base_policies=(),
+        retired_inline_policies=tuple(name for name in wish.retired_inline_policies if name != wish.yields_to),
+    )
 
 
 def _inline_policies(client: Any, wish: Wish) -> list[dict[str, Any]]:

@@ -125,6 +125,7 @@ def _present(
         raise ValueError(conflict)
     if current is not None:
         current = _role.read_policies(client, current, wish)
+        wish = _role.settled(wish, current)
     partition = current["Arn"].split(":")[1] if current else client.meta.partition
     account = _role.account_of(current) or (ask_account() if _role.needs_account(wish) else "")
     arns = _role.resolve_policies(wish, current, partition, lambda: _iam.list_policies(client))

@@ -30,6 +30,8 @@ options:
     description:
       - Where the permissions of the agents come from. Changing it later takes away what the former mode put there, once
         the new permissions are written.
+      - Not given means V(managed), but a role that V(least_privilege) was given before is left with it, so that a run
+        that does not care does not loosen what another tightened.
     type: str
     choices:
       managed: >-
@@ -42,7 +44,6 @@ options:
       custom: >-
         What O(managed_policies) and O(inline_policies) say. The policies of the other modes are neither added nor taken
         away, unless O(purge_policies) and O(purge_inline_policies) say so.
-    default: managed
   clusters:
     description:
       - For O(policy_mode=least_privilege), the clusters that servers may join, as names or ARNs. A name means the
@@ -283,8 +284,10 @@ from typing import Any
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_module
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_role import AWS_POLICIES
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_role import OWN_POLICY
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_role import SERVICE
 
-SERVICE = "ssm.amazonaws.com"
 FEATURES = [
     "cloudwatch_logs",
     "distributor",
@@ -297,8 +300,6 @@ FEATURES = [
     "session_manager",
     "state_manager",
 ]
-OWN_POLICY = "ECSAnywhereLeastPrivilege"
-AWS_POLICIES = ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
 
 
 def regions_of(given: list[str] | None, clusters: list[str], own_region: Callable[[], str | None]) -> list[str]:
@@ -315,7 +316,7 @@ def regions_of(given: list[str] | None, clusters: list[str], own_region: Callabl
 
 def wish_of(p: dict[str, Any], own_region: Callable[[], str | None]) -> _role.Wish:
     """What the options ask for. ValueError says what is wrong with them."""
-    mode, clusters, features = p["policy_mode"], p["clusters"], p["features"]
+    mode, clusters, features = p["policy_mode"] or "managed", p["clusters"], p["features"]
     if mode != "least_privilege" and (clusters or features):
         raise ValueError(
             f"{'clusters' if clusters else 'features'} is for policy_mode=least_privilege only, not {mode}"
@@ -332,7 +333,7 @@ def wish_of(p: dict[str, Any], own_region: Callable[[], str | None]) -> _role.Wi
         regions=tuple(regions),
     )
     if mode == "managed":
-        return wish._replace(retired_inline_policies=(OWN_POLICY,))
+        return wish._replace(retired_inline_policies=(OWN_POLICY,), yields_to="" if p["policy_mode"] else OWN_POLICY)
     if mode == "custom":
         return wish
     # The generator is a good part of all that would be imported, and of use in this mode only.
@@ -358,7 +359,6 @@ def main() -> None:
             "policy_mode": {
                 "type": "str",
                 "choices": ["managed", "least_privilege", "custom"],
-                "default": "managed",
             },
             "clusters": {"type": "list", "elements": "str", "default": []},
             "features": {

@@ -36,6 +36,13 @@ options:
         M(hybrid.ecs_anywhere.ecs_external_instance) repairs that.
     type: str
     aliases: [role]
+  look_at_iam_role:
+    description:
+      - Look at O(iam_role) itself too, and say in RV(iam_role_right) whether
+        M(hybrid.ecs_anywhere.ecs_anywhere_role), with no other options, would leave it as it is.
+      - It costs three calls, and spares the start of another module where the role is right.
+    type: bool
+    default: false
   wait:
     description:
       - Look every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
@@ -50,7 +57,8 @@ options:
 notes:
   - >-
     Permissions: C(ecs:DescribeClusters), C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
-    C(ssm:DescribeInstanceInformation).
+    C(ssm:DescribeInstanceInformation). With O(look_at_iam_role) C(iam:GetRole), C(iam:ListAttachedRolePolicies) and
+    C(iam:ListRolePolicies).
   - >-
     AWS's documentation: "Cluster query language"
     (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html)),
@@ -97,6 +105,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+iam_role_right:
+  description:
+    - Whether O(iam_role) exists and needs no repair. False also where IAM could not be asked;
+      M(hybrid.ecs_anywhere.ecs_anywhere_role) says why.
+  type: bool
+  returned: when O(look_at_iam_role) is set
+  sample: true
 missing:
   description: The managed instance ids of those that were waited for in vain.
   returned: when O(wait) timed out
@@ -328,16 +343,30 @@ def read(
     return found, _external_instance.joined(ids, container_instances, nodes, iam_role)
 
 
+def is_role_right(module: AwsModule, name: str) -> bool:
+    """Whether ecs_anywhere_role would leave the role as it is."""
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_role
+
+    *path, name = name.split("/")
+    wish = _node_role.plain_wish(name, path="/" + "/".join([*path, ""]) if path else None)
+    try:
+        return _node_role.is_right(module.client("iam"), wish)
+    except (AnsibleAWSError, ValueError):
+        return False
+
+
 def main() -> None:
     module = AwsModule(
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "managed_instance_ids": {"type": "list", "elements": "str"},
             "iam_role": {"type": "str", "aliases": ["role"]},
+            "look_at_iam_role": {"type": "bool", "default": False},
             # the action plugin's, which calls this module as often as it takes
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
         },
+        required_if=[("look_at_iam_role", True, ("iam_role",))],
         supports_check_mode=True,
     )
     cluster, ids = module.params["cluster"], module.params["managed_instance_ids"]
@@ -371,7 +400,9 @@ def main() -> None:
     if problem:
         module.fail_json(msg=problem)
     found = found or {}
+    looked = {"iam_role_right": is_role_right(module, role)} if role and module.params["look_at_iam_role"] else {}
     module.exit_json(
+        **looked,
         changed=False,
         cluster={"name": found["clusterName"], "arn": found["clusterArn"], "status": found["status"]},
         instances=instances,

@@ -27,6 +27,7 @@ WANTED = {
     "profile": "",
     "iam_role": "ecsAnywhereRole",
     "manage_iam_role": True,
+    "iam_role_options": {},
     "activation_id": "",
     "activation_lifetime": "1h",
     "instance_name": "",
@@ -437,6 +438,46 @@ def test_only_managed_roles_and_needed_activations_are_grouped():
     assert [group["hosts"] for group in batch_groups(reads, "role")] == [["a", "c"]]
     assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
     assert all_groups(reads) == {kind: batch_groups(reads, kind) for kind in ("fleet", "role", "activation")}
+
+
+LEAST = {"policy_mode": "least_privilege"}
+
+
+@pytest.mark.parametrize(
+    ("options", "regions"),
+    [
+        ({}, [None, None]),
+        ({"features": ["ecr_pull"], "policy_mode": "managed"}, [None, None]),
+        (LEAST, [["eu-west-1", "us-east-1"]] * 2),
+        ({"trust": "restricted"}, [["eu-west-1", "us-east-1"]] * 2),
+        ({**LEAST, "regions": ["us-west-2", "eu-west-1"]}, [["eu-west-1", "us-west-2"]] * 2),
+    ],
+)
+def test_a_role_shared_by_regions_knows_all_of_them(options, regions):
+    reads = {"a": read(BARE, iam_role_options=options), "b": read(BARE, region="us-east-1", iam_role_options=options)}
+    assert [group["regions"] for group in batch_groups(reads, "role")] == regions
+
+
+def test_servers_that_want_one_role_in_different_ways_are_stopped_and_nothing_is_made():
+    reads = {"a": read(RIGHT, iam_role_options=LEAST), "b": read(BARE), "c": read(BARE, iam_role="other")}
+    assert [group["iam_role"] for group in batch_groups(reads, "role")] == ["other"]
+    plans = batch_plan(reads, fleet(reads, [INSTANCE]))["plans"]
+    for host in "ab":
+        assert "with different ecs_anywhere_iam_role_options" in plans[host]["problems"][0]
+    assert plans["c"]["problems"] == []
+
+
+def test_a_role_as_in_the_guide_is_looked_at_with_the_fleet():
+    (role,) = batch_groups({"a": read(RIGHT)}, "role")
+    (group,) = batch_groups({"a": read(RIGHT), "b": read(BARE)}, "fleet")
+    assert (group["iam_role"], group["role_key"]) == ("ecsAnywhereRole", role["key"])
+    for reads in (
+        {"a": read(RIGHT, manage_iam_role=False)},
+        {"a": read(RIGHT, iam_role_options=LEAST)},
+        {"a": read(RIGHT), "b": read(BARE, iam_role="other")},
+    ):
+        (group,) = batch_groups(reads, "fleet")
+        assert (group["iam_role"], group["role_key"]) == (None, None)
 
 
 def test_a_role_given_as_unique_id_stops_its_servers_and_is_not_made():

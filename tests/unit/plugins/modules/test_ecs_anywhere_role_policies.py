@@ -101,7 +101,7 @@ def test_another_wish_is_one_write(iam, calls, run):
 
 
 STATES = {
-    "managed": ((SSM, ECS), {}, {}),
+    "managed": ((SSM, ECS), {}, {"policy_mode": "managed"}),
     "least_privilege": ((), {OURS: DOCUMENT}, LEAST),
     # as a run leaves it that was killed between giving and taking
     "both": ((SSM, ECS), {OURS: DOCUMENT}, None),
@@ -251,3 +251,12 @@ def test_what_is_said_without_an_import_of_the_generator_is_what_it_says():
     assert sorted(_node_policy.FEATURES) == ecs_anywhere_role.FEATURES
     options = yaml.safe_load(ecs_anywhere_role.DOCUMENTATION)["options"]
     assert options["features"]["choices"] == {n: f.summary for n, f in _node_policy.FEATURES.items()}
+
+
+def test_a_run_that_does_not_care_leaves_least_privilege_alone(run, iam):
+    run("ecs_anywhere_role", **LEAST)
+    careless = run("ecs_anywhere_role", diff=True)
+    assert not careless["changed"] and careless["diff"]["before"] == careless["diff"]["after"]
+    assert attached(iam) == [] and inline(iam) == {OURS: DOCUMENT}
+    assert run("ecs_anywhere_role", policy_mode="managed")["changed"]
+    assert attached(iam) == sorted([SSM, ECS]) and inline(iam) == {}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC
 from datetime import datetime
@@ -222,3 +223,52 @@ def test_a_missing_permission_is_named(stub, run, service, operation, action):
     stub(service).add_client_error(operation, "AccessDeniedException", "no")
     result = run("ecs_external_instance_info", cluster="edge")
     assert f"lack the permission {action}" in result["msg"] and "cluster edge" in result["msg"]
+
+
+ROLE = {
+    "Path": "/",
+    "RoleName": "ecsAnywhereRole",
+    "RoleId": "AROAEXAMPLEEXAMPLEID1",
+    "Arn": "arn:aws:iam::123456789012:role/ecsAnywhereRole",
+    "CreateDate": "2026-01-01T00:00:00Z",
+    "AssumeRolePolicyDocument": json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    ),
+}
+POLICIES = [
+    {"PolicyName": arn.rsplit("/", 1)[-1], "PolicyArn": f"arn:aws:iam::aws:policy/{arn}"}
+    for arn in ("AmazonSSMManagedInstanceCore", "service-role/AmazonEC2ContainerServiceforEC2Role")
+]
+
+
+@pytest.mark.parametrize(
+    ("policies", "inline", "right"),
+    [(POLICIES, [], True), (POLICIES[:1], [], False), (POLICIES, ["Other"], True), ([], ["Other"], False)],
+)
+def test_the_role_itself_is_looked_at_when_asked(stub, run, policies, inline, right):
+    Fleet(stub, 1)
+    iam = stub("iam")
+    iam.add_response("get_role", {"Role": dict(ROLE)}, {"RoleName": "ecsAnywhereRole"})
+    iam.add_response("list_attached_role_policies", {"AttachedPolicies": policies}, {"RoleName": "ecsAnywhereRole"})
+    iam.add_response("list_role_policies", {"PolicyNames": inline}, {"RoleName": "ecsAnywhereRole"})
+    result = run("ecs_external_instance_info", cluster="edge", iam_role="ecsAnywhereRole", look_at_iam_role=True)
+    assert result["iam_role_right"] is right
+
+
+@pytest.mark.parametrize("code", ["NoSuchEntity", "AccessDenied"])
+def test_a_role_that_cannot_be_read_is_not_right(stub, run, code):
+    Fleet(stub, 1)
+    stub("iam").add_client_error("get_role", code)
+    result = run("ecs_external_instance_info", cluster="edge", iam_role="ecsAnywhereRole", look_at_iam_role=True)
+    assert result["iam_role_right"] is False
+
+
+def test_the_role_is_not_looked_at_otherwise(stub, run):
+    Fleet(stub, 1)
+    assert "iam_role_right" not in run("ecs_external_instance_info", cluster="edge", iam_role="ecsAnywhereRole")
+    assert "iam_role" in run("ecs_external_instance_info", cluster="edge", look_at_iam_role=True)["msg"]
