@@ -211,3 +211,29 @@ def test_an_activation_is_deleted_when_the_only_server_is_lost_on_the_way(bed, a
     assert process.returncode != 0
     assert len(aws.calls(operation="DeleteActivation")) == 1, output
     assert aws.activations() == []
+
+
+def test_the_safe_role_is_one_word_and_stays_safe(bed, aws, servers):
+    (name,) = servers("safe", docker=True)
+    options = {"ecs_anywhere_iam_role_options": {"policy_mode": "least_privilege", "trust": "restricted"}}
+    assert bed.register(name, variables=options).returncode == 0
+    assert [(i["status"], i["agentConnected"]) for i in aws.container_instances()] == [("ACTIVE", True)]
+    denied = [call for call in aws.calls() if call.get("denied") or "AccessDenied" in str(call.get("error"))]
+    assert denied == []
+
+    def policies():
+        iam = aws.client("iam")
+        trust = iam.get_role(RoleName="ecsAnywhereRole")["Role"]["AssumeRolePolicyDocument"]
+        return (
+            iam.list_attached_role_policies(RoleName="ecsAnywhereRole")["AttachedPolicies"],
+            iam.list_role_policies(RoleName="ecsAnywhereRole")["PolicyNames"],
+            "aws:SourceAccount" in json.dumps(trust),
+        )
+
+    assert policies() == ([], ["ECSAnywhereLeastPrivilege"], True)
+    # neither the same run nor one that does not care changes it
+    for variables in (options, {}):
+        aws.forget_calls()
+        assert bed.register(name, variables=variables).recap(name)["changed"] == 0
+        assert aws.operations(writes=True) == []
+    assert policies() == ([], ["ECSAnywhereLeastPrivilege"], True)
