@@ -68,11 +68,6 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             (ROLE, "arn:{partition}:ssm:{region}:{account}:managed-instance/*"),
         ),
         Right(
-            "RepairNodes",
-            ("ssm:UpdateManagedInstanceRole",),
-            ("arn:{partition}:ssm:{region}:{account}:managed-instance/*",),
-        ),
-        Right(
             "GiveNodesTheirRole",
             ("iam:PassRole",),
             (ROLE,),

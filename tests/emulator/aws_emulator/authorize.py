@@ -152,6 +152,8 @@ def requests_of(call: Call, principal: Principal) -> list[Request]:
         role = str(call.params.get(member, "")).strip("/")
         arn = role if role.startswith("arn:") else _arn(call, principal, "iam", f"role/{role}")
         wanted.append(Request("iam:PassRole", arn, {**context, "iam:PassedToService": "ssm.amazonaws.com"}))
+        if call.name == "ssm:UpdateManagedInstanceRole":
+            wanted.append(Request(call.name, arn, context))  # AWS wants it allowed on the node and on the role
     creates = {"ecs:RegisterContainerInstance", "ecs:CreateCluster", "ecs:RunTask", "ecs:StartTask"}
     if call.name in creates and call.params.get("tags"):
         tagged = call.params.get("containerInstanceArn") or wanted[0].resource

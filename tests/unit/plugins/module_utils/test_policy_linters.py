@@ -10,6 +10,7 @@ from pathlib import Path
 
 import parliament
 import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._execution_policy import secrets_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_policy import FEATURES
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_policy import node_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import PLAYBOOKS
@@ -35,6 +36,7 @@ RISKS = (
 KNOWN = {
     ("node", "CREDENTIALS_EXPOSURE"): ["aws", "aws-cn", "aws-us-gov"],
     ("node", "INVALID_ARN"): ["aws-eusc"],
+    ("execution", "INVALID_ARN"): ["aws-eusc"],
     ("register", "PERMISSIONS_MANAGEMENT_ACTIONS"): ["aws", "aws-cn", "aws-us-gov"],
     ("register", "INVALID_ARN"): ["aws-eusc"],
     ("audit", "INVALID_ARN"): ["aws", "aws-cn", "aws-us-gov", "aws-eusc"],
@@ -43,6 +45,16 @@ KNOWN = {
 
 def policies(kind, partition, clusters):
     region = REGIONS[partition]
+    if kind == "execution":
+        yield secrets_policy(
+            f"arn:{partition}:{resource}"
+            for resource in (
+                f"secretsmanager:{region}:{ACCOUNT}:secret:edge/db-AbCdEf",
+                f"ssm:{region}:{ACCOUNT}:parameter/edge/token",
+                f"kms:{region}:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555",
+            )
+        )
+        return
     if kind != "node":
         yield operator_policy(kind, clusters=clusters, regions=[region], account=ACCOUNT)
         return
@@ -52,7 +64,7 @@ def policies(kind, partition, clusters):
 
 @pytest.mark.parametrize("clusters", [(), ("edge", "other")])
 @pytest.mark.parametrize("partition", REGIONS)
-@pytest.mark.parametrize("kind", ["node", *sorted(PLAYBOOKS)])
+@pytest.mark.parametrize("kind", ["execution", "node", *sorted(PLAYBOOKS)])
 def test_parliament_says_nothing_severe(kind, partition, clusters):
     parliament.override_config(str(AUDITORS))
     said = {}
@@ -64,7 +76,7 @@ def test_parliament_says_nothing_severe(kind, partition, clusters):
 
 
 @pytest.mark.parametrize("partition", REGIONS)
-@pytest.mark.parametrize("kind", ["node", *sorted(PLAYBOOKS)])
+@pytest.mark.parametrize("kind", ["execution", "node", *sorted(PLAYBOOKS)])
 def test_cloudsplaining_says_nothing(kind, partition):
     for clusters in ((), ("edge",)):
         for document in policies(kind, partition, clusters):
