@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_message
 from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 
@@ -32,6 +33,14 @@ class EcsErrorHandler(AWSErrorHandler):
     @classmethod
     def _is_missing(cls) -> Any:
         return is_boto3_error_code("ClusterNotFoundException")
+
+
+class _GoneErrorHandler(EcsErrorHandler):
+    """For deletions: ECS has one code for everything that is wrong, so its words must tell."""
+
+    @classmethod
+    def _is_missing(cls) -> Any:
+        return is_boto3_error_message("not found")
 
 
 @EcsErrorHandler.list_error_handler("read the cluster")
@@ -71,3 +80,10 @@ def external_instances(client: Client, cluster: str, ids: list[str] | None) -> I
             arns += list_container_instances(client, cluster, f"ec2InstanceId in [{chosen}]")
     for start in range(0, len(arns), INSTANCES_PER_CALL):
         yield from describe_container_instances(client, cluster, arns[start : start + INSTANCES_PER_CALL])
+
+
+@_GoneErrorHandler.deletion_error_handler("deregister the container instance")
+@retry_idempotent
+def deregister_container_instance(client: Client, cluster: str, arn: str, force: bool) -> bool:
+    client.deregister_container_instance(cluster=cluster, containerInstance=arn, force=force)
+    return True

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 from typing import Any
 from typing import NamedTuple
 
@@ -128,6 +130,11 @@ def agent_version(text: str) -> str | None:
     """The number in what the ECS agent calls its version: Amazon ECS Agent - v1.105.1 (*8dfceca6)."""
     found = re.search(r"\bv(\d[\w.+-]*)", text)
     return found.group(1) if found else None
+
+
+def age(moment: str | None, now: float) -> int | None:
+    """Seconds since a moment in the form of ISO 8601, in UTC."""
+    return None if moment is None else int(now) - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def error_lines(log: str, count: int = 10) -> list[str]:

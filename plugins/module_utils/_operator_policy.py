@@ -51,6 +51,7 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     "register": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+        Right("RetireInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
         Right(
             "NodesAndActivations",
             (

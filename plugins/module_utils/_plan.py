@@ -32,6 +32,12 @@ NEWEST_API_OF_ECS_AGENT = (1, 44)
 # RegistrationLimit of CreateActivation, from botocore's model of it.
 REGISTRATIONS_OF_AN_ACTIVATION = 1000
 
+# With this status the ECS agent ends when to try again is useless.
+TERMINAL_EXIT = 5
+
+# Seconds after which a new managed node has certainly called Systems Manager, and is listed there.
+FIRST_CALL = 300
+
 SSM_UNIT = "amazon-ssm-agent.service"
 ECS_UNIT = "ecs.service"
 DOCKER_UNIT = "docker.service"
@@ -150,13 +156,88 @@ def _unit_reason(name: str, unit: Read) -> str | None:
     trouble = [
         word
         for word, good in (
-            (unit["active_state"], unit["active_state"] == "active"),
+            (_activity(unit), unit["active_state"] == "active"),
             # `static` and friends cannot be enabled and need not be
             (unit["unit_file_state"], unit["unit_file_state"] not in ("disabled", "masked")),
         )
         if not good
     ]
     return f"{name} is {', '.join(str(word) for word in trouble)}" if trouble else None
+
+
+def _activity(unit: Read) -> str:
+    """What the unit does, with the status its program ended with; 5 is how the ECS agent gives up."""
+    state, status = unit["active_state"], unit.get("exec_main_status")
+    return f"{state} (its program ended with status {status})" if state != "active" and status else str(state)
+
+
+def _gave_up(unit: Read) -> bool:
+    """The ECS agent ended for good, and Debian's unit starts it again and again."""
+    return unit["active_state"] == "activating" and unit.get("exec_main_status") == TERMINAL_EXIT
+
+
+def _reset_reason(host: Read, aws: Read) -> str | None:
+    """The saved state of the ECS agent names a container instance that is no more.
+
+    A managed node that AWS does not list tells nothing: it may be of another account, which nobody has asked.
+    """
+    instance_id = host["ssm_agent"]["registration"]["managed_instance_id"]
+    node = _node(aws, instance_id)
+    if not host["ecs_agent"]["saved_state"] or not node.get("ssm") or node.get("ecs"):
+        return None
+    return (
+        f"it has the state of a container instance, but the cluster has none of {instance_id}: that was deregistered, "
+        "and the ECS agent would ask for it for ever. It joins anew, its managed node stays"
+    )
+
+
+def _account(arn: str | None) -> str | None:
+    return arn.split(":")[4] if arn and arn.count(":") > 4 else None
+
+
+def _lost_reason(host: Read, aws: Read) -> str | None:
+    """Somebody deregistered the managed node. That Systems Manager does not list it is not enough to give it up: it may
+    be of another account, or not have called yet. The cluster, or the agent, has to say that it is of this account."""
+    registration = host["ssm_agent"]["registration"]
+    instance_id = registration["managed_instance_id"]
+    node = aws["instances"].get(instance_id)
+    if not node or node["ssm"] or (registration["age"] or 0) < FIRST_CALL:
+        return None
+    seen = _account((host["ecs_agent"]["introspection"] or {}).get("container_instance_arn"))
+    if not node["ecs"] and (seen is None or seen != aws["account"]):
+        return None
+    return (
+        f"Systems Manager does not know {instance_id} any more, though ECS knows the server by it in this account: it "
+        "was deregistered there, which cannot be undone. The server gets a new id and a new container instance"
+    )
+
+
+def _leftovers(host: Read, aws: Read, lost: bool) -> list[str]:
+    """Container instances of this server as which nobody works, or will work once it is registered anew.
+
+    What the agent on the server says it is belongs to the server. That the remains of a registration name an id does
+    not: they may have come with an image of a server that lives.
+    """
+    registration = host["ssm_agent"]["registration"]
+    instance_id = registration["managed_instance_id"]
+    node = _node(aws, instance_id or registration["former_managed_instance_id"])
+    if not node.get("ecs") or registration["interrupted"]:
+        return []
+    arns = {node["ecs"]["container_instance_arn"], *node["duplicates"]}
+    if lost:
+        return sorted(arns)
+    own = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
+    if own not in arns:
+        return []
+    return sorted(arns - {own}) if instance_id else [own]
+
+
+def _retire_reason(leftovers: list[str], replaced: bool) -> str | None:
+    if not leftovers:
+        return None
+    names = ", ".join(arn.rsplit("/", 1)[-1] for arn in leftovers)
+    why = "it was of its former id" if replaced else "its ECS agent works as another one"
+    return f"the cluster still has its container instance {names}: {why}, and ECS would never remove it by itself"
 
 
 def _install_reason(what: str, part: Read, unfinished: bool, pin: str = "") -> str | None:
@@ -188,7 +269,10 @@ def _wait_reason(host: Read, aws: Read) -> str | None:
     ecs = node.get("ecs")
     reasons = []
     if not ssm:
-        reasons.append("Systems Manager does not list the managed node")
+        reasons.append(
+            "Systems Manager does not list the managed node (it has not called yet, was deregistered, or is of another "
+            "account)"
+        )
     elif ssm["ping_status"] != "Online":
         reasons.append(f"Systems Manager says {ssm['ping_status']}")
     if not ecs:
@@ -206,10 +290,11 @@ def _wait_reason(host: Read, aws: Read) -> str | None:
 def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     """Decide what turns *host* into what is *wanted*.
 
-    host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "instances": {mi- id: instance}}).
+    host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "account": str or None,
+    "instances": {mi- id: instance}}).
     wanted: the role's variables, see C(__ecs_anywhere_wanted) in the role. Returns C(problems), sentences that forbid
-    to go on, and C(steps), each with C(name) and C(reason), in the order in which they are carried out. One that is
-    right has neither.
+    to go on, C(steps), each with C(name) and C(reason), in the order in which they are carried out, and C(leftovers),
+    the ARNs of container instances to deregister. One that is right has none of these.
     """
     problems = host_problems(host, wanted)
     role = _role_name_problem(wanted)
@@ -220,7 +305,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     else:
         problems += identity_problems(host, aws, wanted)
     if problems:
-        return {"problems": problems, "steps": []}
+        return {"problems": problems, "steps": [], "leftovers": []}
 
     steps: list[dict[str, str]] = []
 
@@ -254,13 +339,21 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     if not kept:
         step(
             "register",
-            "its identity in the vault was emptied by a failed registration"
+            "its identity in the vault was emptied by a failed registration, and no backup has it"
             if registration["stale"]
             else "it is not registered with Systems Manager",
         )
 
+    lost = _lost_reason(host, aws)
+    step("replace_registration", lost if kept == instance_id else None)
+    leftovers = _leftovers(host, aws, bool(lost))
+    step("retire", _retire_reason(leftovers, bool(lost or not instance_id)))
+
     node_role = _node_role_reason(host, aws, wanted)
     step("repair_node_role", node_role)
+
+    reset = _reset_reason(host, aws)
+    step("reset_ecs_agent", reset)
 
     units = (
         (DOCKER_UNIT, docker, "install_docker"),
@@ -275,20 +368,25 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
         elif planned:
             reasons.append(f"{name} is to be enabled and started")
     step("start", "; ".join(reason for reason in reasons if reason))
-    if ecs_agent["installed"] and (ecs_agent["unit"] or {}).get("active_state") in ("active", "activating"):
+    unit = ecs_agent["unit"] or {}
+    if ecs_agent["installed"] and not reset and unit.get("active_state") in ("active", "activating"):
         causes = ["it reads its settings only when it starts"] if config else []
         causes += ["it has credentials of the former role"] if node_role else []
+        causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))
 
     waiting = _wait_reason(host, aws)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
-    return {"problems": [], "steps": steps}
+    return {"problems": [], "steps": steps, "leftovers": leftovers}
 
 
 def group_key(wanted: Read, *names: str) -> str:
     """One string for the values of *names*; equal strings may share an AWS call."""
     return "|".join(repr(wanted[name]) for name in names)
 
+
+# Steps that need a registration of an activation.
+REGISTERING = ("register", "replace_registration")
 
 # What may share a look at the fleet, a node role, a repair of managed nodes that lost it, an activation.
 FLEET = ("profile", "region", "cluster")
@@ -391,6 +489,7 @@ def batch_groups(
         ids = (
             ((registered or {}).get(host) or {}).get("managed_instance_id")
             or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]
+            or usable[host]["ssm_agent"]["registration"]["former_managed_instance_id"]
             for host in group["hosts"]
         )
         group["managed_instance_ids"] = sorted({i for i in ids if i})
@@ -422,8 +521,14 @@ def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
     }
 
 
-def _activation_problem(group: Read, result: Read, needed: int) -> str | None:
+def _activation_problem(group: Read, result: Read | None, needed: int) -> str | None:
     """Is the caller's own activation good for all servers that need it?"""
+    if result is None:  # all of them had an id when the activations were looked at
+        return (
+            f"its managed node was deregistered at AWS, and the activation {group['activation_id']} was not looked at, "
+            "because the server is registered: clear that with ssm_agent_registration (state: cleared), or leave "
+            "ecs_anywhere_activation_id empty"
+        )
     if "activations" not in result:
         return str(result.get("msg"))
     name = group["activation_id"]
@@ -451,6 +556,14 @@ def _node_roles(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[di
     return groups
 
 
+def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """What is to be deregistered, one entry for each cluster, with the ARNs by host."""
+    groups = _groups({host: reads[host] for host, plan in plans.items() if plan["leftovers"]}, FLEET)
+    for group in groups:
+        group["container_instances"] = {host: plans[host]["leftovers"] for host in group["hosts"]}
+    return groups
+
+
 def batch_plan(
     reads: Mapping[str, Read | None],
     fleet_results: Iterable[Read] = (),
@@ -461,7 +574,8 @@ def batch_plan(
 
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
     C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
-    C(count), and C(node_roles), one entry for each role that managed nodes are to get, with their ids by host.
+    C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host, and
+    C(leftovers), one entry for each cluster that has container instances to deregister.
     """
     usable = _usable(reads)
     fleet_results = list(fleet_results)
@@ -469,6 +583,7 @@ def batch_plan(
     fleets = {
         result["item"]["key"]: {
             "error": fleet_errors.get(result["item"]["key"]),
+            "account": _account((result.get("cluster") or {}).get("arn")),
             "instances": {i["managed_instance_id"]: i for i in result.get("instances", ())},
         }
         for result in fleet_results
@@ -489,7 +604,7 @@ def batch_plan(
     registering = {
         host: usable[host]
         for host, plan in plans.items()
-        if not plan["problems"] and any(step["name"] == "register" for step in plan["steps"])
+        if not plan["problems"] and any(step["name"] in REGISTERING for step in plan["steps"])
     }
     own = {result["item"]["key"]: result for result in activation_results if "item" in result}
     activations = []
@@ -502,15 +617,16 @@ def batch_plan(
                 for host in hosts:
                     plans[host]["activation"] = part["key"]
             continue
-        problem = _activation_problem(group, own[group["key"]], len(group["hosts"]))
+        problem = _activation_problem(group, own.get(group["key"]), len(group["hosts"]))
         for host in group["hosts"] if problem else ():
             plans[host]["problems"].append(problem)
     for plan in plans.values():
         if plan["problems"]:
-            plan["steps"] = []
+            plan["steps"], plan["leftovers"] = [], []
     return {
         "plans": plans,
         "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
         "activations": activations,
         "node_roles": _node_roles(usable, plans),
+        "leftovers": _leftover_groups(usable, plans),
     }

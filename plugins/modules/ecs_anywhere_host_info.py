@@ -276,10 +276,19 @@ ssm_agent:
           description: When the key of the registration was made, or V(null).
           type: str
           sample: "2026-11-23T16:51:45Z"
+        age:
+          description: Seconds since then, by the server's own clock, or V(null).
+          type: int
+          sample: 86400
         stale:
           description: Whether the file C(registration) names another id than the vault, as failures leave it.
           type: bool
           sample: false
+        former_managed_instance_id:
+          description:
+            - The other id that the file C(registration) names when RV(ssm_agent.registration.stale), otherwise V(null).
+          type: str
+          sample: null
         problem:
           description:
             - Why the vault could not be understood, or V(null).
@@ -658,7 +667,9 @@ def look_at_ssm(reader: Reader, packages: dict[str, _host.Package], units: dict[
             "managed_instance_id": vault.instance_id,
             "region": vault.region,
             "registered_at": vault.created if vault.instance_id else None,
+            "age": _host.age(vault.created if vault.instance_id else None, time.time()),
             "stale": vault.stale,
+            "former_managed_instance_id": vault.registration_id if vault.stale else None,
             "problem": vault.problem,
             "interrupted": look_at_journal(reader),
         },

@@ -96,6 +96,12 @@ WRITES = [
         "update_managed_instance_role",
         {"InstanceId": MI, "IamRole": "a/r"},
     ),
+    (
+        "ecs",
+        lambda c: _ecs.deregister_container_instance(c, "edge", "a/b", True),
+        "deregister_container_instance",
+        {"cluster": "edge", "containerInstance": "a/b", "force": True},
+    ),
 ]
 
 
@@ -130,6 +136,16 @@ def test_deleting_what_is_gone_is_no_error(api, service, call, operation, code):
     client, stubber = api(service)
     stubber.add_client_error(operation, code)
     assert call(client) is False
+
+
+def test_a_container_instance_that_is_gone_is_told_by_ecs_in_words_only(api):
+    client, stubber = api("ecs")
+    stubber.add_client_error("deregister_container_instance", "InvalidParameterException", "Instance not found.")
+    assert _ecs.deregister_container_instance(client, "edge", "a/b", True) is False
+    words = "Found running tasks on the instance."
+    stubber.add_client_error("deregister_container_instance", "InvalidParameterException", words)
+    with pytest.raises(_ecs.EcsError):
+        _ecs.deregister_container_instance(client, "edge", "a/b", False)
 
 
 def test_reading_what_is_missing(api):

@@ -144,3 +144,8 @@ def test_error_lines():
 def test_snap_version():
     assert _host.snap_version("name: amazon-ssm-agent\nversion: '3.3.40.0'\n") == "3.3.40.0"
     assert _host.snap_version("") is None
+
+
+def test_the_age_of_something():
+    assert _host.age("1970-01-01T00:01:00Z", 100.9) == 40
+    assert _host.age(None, 100.0) is None

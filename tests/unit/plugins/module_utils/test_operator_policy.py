@@ -29,7 +29,8 @@ def policy(playbook="register", **changes):
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/other"), "denied"),
         ("register", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
         ("register", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/other/1"), "denied"),
-        ("register", Request("ecs:DeregisterContainerInstance", f"{ECS}:cluster/edge"), "denied"),
+        ("register", Request("ecs:DeregisterContainerInstance", f"{ECS}:cluster/edge"), "allowed"),
+        ("register", Request("ecs:DeregisterContainerInstance", f"{ECS}:cluster/other"), "denied"),
         ("register", Request("ssm:CreateActivation", "*", HERE), "allowed"),
         ("register", Request("ssm:CreateActivation", "*", {"aws:RequestedRegion": "us-east-1"}), "denied"),
         (

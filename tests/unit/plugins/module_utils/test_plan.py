@@ -69,7 +69,9 @@ RIGHT = {
         "registration": {
             "managed_instance_id": MI,
             "region": "eu-west-1",
+            "age": 86400,
             "stale": False,
+            "former_managed_instance_id": None,
             "problem": None,
             "interrupted": None,
         },
@@ -122,7 +124,7 @@ def plan(host=None, instance=NODE, wanted=None, error=None):
     wanted = wanted or WANTED
     instance = INSTANCE if instance is NODE else instance
     instances = {instance["managed_instance_id"]: instance} if instance else {}
-    return registration_plan(host, {"error": error, "instances": instances}, wanted)
+    return registration_plan(host, {"error": error, "account": "123456789012", "instances": instances}, wanted)
 
 
 def names(result):
@@ -137,7 +139,9 @@ BARE["ssm_agent"] = {
     "registration": {
         "managed_instance_id": None,
         "region": None,
+        "age": None,
         "stale": False,
+        "former_managed_instance_id": None,
         "problem": None,
         "interrupted": None,
     },
@@ -155,7 +159,7 @@ for _config in BARE["ecs_config"].values():
 
 
 def test_a_server_that_is_right_has_nothing_to_do():
-    assert plan() == {"problems": [], "steps": []}
+    assert plan() == {"problems": [], "steps": [], "leftovers": []}
 
 
 def test_a_bare_server_gets_everything_in_order():
@@ -174,6 +178,7 @@ def test_a_bare_server_gets_everything_in_order():
 
 
 STOPPED = {**UNIT, "active_state": "inactive"}
+GAVE_UP = {"active_state": "activating", "exec_main_status": 5}
 
 
 @pytest.mark.parametrize(
@@ -222,6 +227,14 @@ STOPPED = {**UNIT, "active_state": "inactive"}
         ("docker:unit", STOPPED, ["start", "wait"], "docker.service is inactive"),
         ("ssm_agent:unit", STOPPED, ["start", "wait"], "amazon-ssm-agent.service is inactive"),
         ("ecs_agent:unit", {**UNIT, "unit_file_state": "disabled"}, ["start", "wait"], "ecs.service is disabled"),
+        ("ecs_agent:unit", {**UNIT, "unit_file_state": "masked"}, ["start", "wait"], "ecs.service is masked"),
+        ("ecs_agent:unit", {**UNIT, **GAVE_UP, "active_state": "failed"}, ["start", "wait"], "ended with status 5)"),
+        (
+            "ecs_agent:unit",
+            {**UNIT, **GAVE_UP},
+            ["start", "restart_ecs_agent", "wait"],
+            "ecs.service is activating (its program ended with status 5)",
+        ),
         ("ecs_agent:introspection", None, ["wait"], "the agent on the server says it is not registered"),
     ],
 )
@@ -235,9 +248,7 @@ def test_one_thing_wrong_on_the_server(path, value, steps, reason):
 @pytest.mark.parametrize(
     "path, value, reason",
     [
-        ("ssm", None, "Systems Manager does not list the managed node"),
         ("ssm:ping_status", "ConnectionLost", "Systems Manager says ConnectionLost"),
-        ("ecs", None, "the cluster does not list the container instance"),
         ("ecs:agent_connected", False, "ECS says ACTIVE, agent not connected"),
         ("ecs:container_instance_arn", ARN[:-1], "the agent on the server says it is arn:"),
     ],
@@ -340,6 +351,99 @@ def test_a_saved_state_of_another_cluster_is_seen_while_the_agent_is_down():
 def test_a_server_that_somebody_drained_is_left_alone():
     result = plan(instance=changed(INSTANCE, "ecs:status", "DRAINING"))
     assert "somebody drained it on purpose" in result["problems"][0]
+
+
+GONE = changed(INSTANCE, "ecs", None)
+
+
+def test_a_container_instance_that_is_gone_is_replaced_by_a_new_one_of_the_same_node():
+    result = plan(instance=GONE)
+    assert names(result) == ["reset_ecs_agent", "wait"]
+    assert f"but the cluster has none of {MI}: that was deregistered" in result["steps"][0]["reason"]
+    giving_up = changed(RIGHT, "ecs_agent:unit", {**UNIT, **GAVE_UP})
+    assert names(plan(giving_up, GONE)) == ["reset_ecs_agent", "start", "wait"]
+
+
+def test_a_saved_state_stays_where_nobody_knows_whose_it_is():
+    # a node that AWS does not list may be of another account
+    assert names(plan(changed(RIGHT, "ecs_agent:introspection", None), changed(GONE, "ssm", None))) == ["wait"]
+    # without a state the agent joins by itself
+    assert names(plan(changed(RIGHT, "ecs_agent:saved_state", False), GONE)) == ["wait"]
+
+
+LOST = changed(INSTANCE, "ssm", None)
+SILENT = changed(RIGHT, "ecs_agent:introspection", None)
+ELSEWHERE = changed(
+    RIGHT, "ecs_agent:introspection:container_instance_arn", ARN.replace("123456789012", "999999999999")
+)
+
+
+@pytest.mark.parametrize(
+    "host, instance, steps",
+    [
+        (RIGHT, LOST, ["replace_registration", "retire", "wait"]),
+        (SILENT, LOST, ["replace_registration", "retire", "wait"]),
+        # the agent alone tells that it is of this account
+        (RIGHT, changed(LOST, "ecs", None), ["replace_registration", "wait"]),
+        # it may be of another account
+        (ELSEWHERE, changed(LOST, "ecs", None), ["wait"]),
+        (SILENT, changed(LOST, "ecs", None), ["wait"]),
+        # it may not have called yet
+        (changed(RIGHT, "ssm_agent:registration:age", 299), LOST, ["wait"]),
+        (changed(RIGHT, "ssm_agent:registration:age", None), LOST, ["wait"]),
+        # nobody asked
+        (RIGHT, None, ["wait"]),
+    ],
+)
+def test_an_identity_is_given_up_only_when_aws_said_that_it_is_gone(host, instance, steps):
+    result = plan(host, instance)
+    assert result["problems"] == []
+    assert names(result) == steps
+    if len(steps) > 1:
+        assert f"Systems Manager does not know {MI} any more" in result["steps"][0]["reason"]
+    assert result["leftovers"] == ([ARN] if "retire" in steps else [])
+
+
+OTHER = ARN[:-1] + "0"
+
+
+@pytest.mark.parametrize(
+    "host, instance, leftovers",
+    [
+        (RIGHT, changed(INSTANCE, "duplicates", [OTHER]), [OTHER]),
+        # the agent is not the one that looks best
+        (
+            changed(RIGHT, "ecs_agent:introspection:container_instance_arn", OTHER),
+            changed(INSTANCE, "duplicates", [OTHER]),
+            [ARN],
+        ),
+        # the agent says nothing, or is none of them
+        (SILENT, changed(INSTANCE, "duplicates", [OTHER]), []),
+        (ELSEWHERE, changed(INSTANCE, "duplicates", [OTHER]), []),
+        # the vault was emptied while the ECS agent went on
+        (_emptied(RIGHT, stale=True, former_managed_instance_id=MI), INSTANCE, [ARN]),
+        # the remains came with the image of a server that lives
+        (_emptied(SILENT, stale=True, former_managed_instance_id=MI), INSTANCE, []),
+        # the identity comes back
+        (
+            _emptied(
+                RIGHT,
+                stale=True,
+                former_managed_instance_id=MI,
+                interrupted={"backup_managed_instance_id": MI, "operation": "register"},
+            ),
+            INSTANCE,
+            [],
+        ),
+    ],
+)
+def test_what_nobody_works_as_is_retired(host, instance, leftovers):
+    result = plan(host, instance)
+    assert result["leftovers"] == leftovers
+    assert ("retire" in names(result)) is bool(leftovers)
+    for step in result["steps"]:
+        if step["name"] == "retire":
+            assert leftovers[0].rsplit("/", 1)[-1] in step["reason"]
 
 
 QUICK_SETUP = "AmazonSSMRoleForInstancesQuickSetup"
@@ -538,6 +642,7 @@ def test_a_role_that_cannot_be_made_right_stops_its_servers():
     assert result["plans"]["b"] == {
         "problems": ["not authorized to perform iam:CreateRole"],
         "steps": [],
+        "leftovers": [],
         "activation": None,
         "node_role": None,
     }
@@ -581,6 +686,34 @@ def test_one_repair_for_each_account_region_and_role():
         "a": keys[0], "b": keys[0], "c": keys[1], "d": keys[2], "stopped": None, "bare": None, "right": None,
     }  # fmt: skip
     assert "right" not in result["todo"]
+
+
+def test_leftovers_are_retired_together_for_each_cluster():
+    lab = changed(INSTANCE, "duplicates", [OTHER])
+    reads = {"a": read(RIGHT), "b": read(node(1, QUICK_SETUP)[0], region="us-east-1"), "bare": read(BARE)}
+    result = batch_plan(reads, fleet(reads, [lab]))
+    (group,) = result["leftovers"]
+    assert (group["cluster"], group["hosts"], group["container_instances"]) == ("edge", ["a"], {"a": [OTHER]})
+    assert result["plans"]["a"]["leftovers"] == [OTHER]
+    assert result["plans"]["b"]["leftovers"] == []
+
+
+def test_a_lost_server_gets_a_registration_of_the_batchs_activation():
+    reads = {"a": read(RIGHT), "bare": read(BARE)}
+    result = batch_plan(reads, fleet(reads, [LOST]))
+    assert [activation["count"] for activation in result["activations"]] == [2]
+    # an activation of the caller's own was not looked at for a server that had an identity
+    reads = {"a": read(RIGHT, activation_id="x")}
+    (problem,) = batch_plan(reads, fleet(reads, [LOST]))["plans"]["a"]["problems"]
+    assert "the activation x was not looked at" in problem
+
+
+def test_aws_is_asked_about_the_id_that_an_emptied_vault_had():
+    reads = {"a": read(_emptied(RIGHT, stale=True, former_managed_instance_id="mi-old"))}
+    assert batch_groups(reads, "fleet")[0]["managed_instance_ids"] == ["mi-old"]
+    assert batch_groups(reads, "fleet", {"a": {"managed_instance_id": "mi-new"}})[0]["managed_instance_ids"] == [
+        "mi-new"
+    ]
 
 
 def test_a_wait_that_timed_out_still_tells_what_it_saw():

@@ -132,7 +132,9 @@ def test_a_bare_server(look, server):
             "managed_instance_id": None,
             "region": None,
             "registered_at": None,
+            "age": None,
             "stale": False,
+            "former_managed_instance_id": None,
             "problem": None,
             "interrupted": None,
         },
@@ -191,11 +193,13 @@ def test_a_registered_server(look, server, serve, monkeypatch):
     assert ssm["installed"] and ssm["binary"] == str(binary)
     assert (ssm["source"], ssm["version"]) == ("package", "3.3.4108.0-1")
     assert ssm["unit"]["name"] == "amazon-ssm-agent.service" and ssm["unit"]["active_state"] == "active"
+    assert ssm["registration"].pop("age") > 0
     assert ssm["registration"] == {
         "managed_instance_id": "mi-1",
         "region": "eu-west-1",
         "registered_at": "2026-11-23T16:51:45Z",
         "stale": False,
+        "former_managed_instance_id": None,
         "problem": None,
         "interrupted": None,
     }
@@ -235,6 +239,7 @@ def test_registration_of_every_kind(look, server):
     result = look()
     registration = result["ssm_agent"]["registration"]
     assert registration["managed_instance_id"] is None and registration["stale"]
+    assert registration["former_managed_instance_id"] == "mi-1"
     assert registration["interrupted"] == {
         "backup_managed_instance_id": "mi-1",
         "operation": "register",

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Servers in states that AWS or an administrator left them in: the plan says why, the run repairs, the next rests."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+VAULT = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey"
+SAVED_STATE = "/var/lib/ecs/data/agent.db"
+# Everything a run could change on the server: what is compared is that a check changes nothing.
+LOOK = (
+    f"cat {VAULT} /etc/ecs/ecs.config /var/lib/ecs/ecs.config 2>&1; ls {SAVED_STATE} 2>&1 || :; "
+    "for unit in docker amazon-ssm-agent ecs; do systemctl is-enabled $unit || :; done"
+)
+
+
+class Server:
+    """One server that was registered, and what it is to AWS."""
+
+    name = "state"
+
+    def __init__(self, bed):
+        self.bed, self.aws = bed, bed.aws
+        self.renew()
+
+    def renew(self):
+        self.id = self.identity()
+        (instance,) = [i for i in self.aws.container_instances() if i["ec2InstanceId"] == self.id]
+        self.arn = instance["containerInstanceArn"]
+
+    def identity(self):
+        return json.loads(self.on(f"cat {VAULT}"))["instanceID"]
+
+    def on(self, script):
+        return self.bed.on(self.name, script)
+
+    def until(self, script, seconds=60):
+        deadline = time.monotonic() + seconds
+        while self.on(f"if {script}; then echo yes; fi") != "yes":
+            assert time.monotonic() < deadline, f"it never happened: {script}"
+            time.sleep(0.5)
+
+    def run(self, **how):
+        return self.bed.register(self.name, **how)
+
+    def seen(self):
+        return (
+            self.on(LOOK),
+            sorted((node["InstanceId"], node["IamRole"]) for node in self.aws.nodes()),
+            sorted((i["containerInstanceArn"], i["status"]) for i in self.aws.container_instances()),
+        )
+
+    def repair(self, *reasons):
+        """Check, which changes nothing; run; run again, which has nothing to do. Returns the writes to AWS."""
+        self.aws.forget_calls()
+        before = self.seen()
+        checked = self.run(options=["--check", "--diff"])
+        assert checked.returncode == 0
+        for reason in reasons:
+            assert reason in checked.text
+        assert checked.recap(self.name)["changed"] > 0
+        assert self.aws.operations(writes=True) == []
+        assert self.seen() == before
+
+        assert self.run().returncode == 0
+        writes = self.aws.operations(writes=True)
+        assert self.run().recap(self.name)["changed"] == 0
+        assert self.aws.operations(writes=True) == writes
+        return writes
+
+    def is_right(self):
+        """Both sides know it, under the identity in its vault, and ECS has nothing else. Returns both names."""
+        identity = self.identity()
+        assert identity in [node["InstanceId"] for node in self.aws.nodes() if node["PingStatus"] == "Online"]
+        (instance,) = self.aws.container_instances()
+        assert instance["agentConnected"]
+        assert (instance["ec2InstanceId"], instance["status"]) == (identity, "ACTIVE")
+        for unit in ("docker", "amazon-ssm-agent", "ecs"):
+            assert self.on(f"systemctl is-active {unit}; systemctl is-enabled {unit}").split() == ["active", "enabled"]
+        return identity, instance["containerInstanceArn"]
+
+
+@pytest.fixture(scope="module")
+def registered(bed):
+    bed.aws.control("POST", "reset")
+    bed.aws.client("ecs").create_cluster(clusterName="edge")
+    bed.add(Server.name, docker=True)
+    assert bed.register(Server.name).returncode == 0
+    yield Server(bed)
+    bed.remove(Server.name)
+
+
+@pytest.fixture
+def server(registered, aws):
+    registered.renew()
+    return registered
+
+
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        ("systemctl stop ecs amazon-ssm-agent", "ecs.service is inactive"),
+        ("systemctl disable ecs amazon-ssm-agent 2>&1", "amazon-ssm-agent.service is disabled"),
+        ("systemctl mask --now ecs amazon-ssm-agent 2>&1", "ecs.service is inactive, masked"),
+    ],
+    ids=["stopped", "disabled", "masked"],
+)
+def test_services_that_were_switched_off(server, script, reason):
+    server.on(script)
+    assert server.repair(reason) == []
+    assert server.is_right() == (server.id, server.arn)
+
+
+def test_a_unit_that_started_too_often_is_started_once_more(server):
+    # the agent ends for good; the unit is like that of RPM systems, or an administrator's, and stays failed
+    drop_in = "/etc/systemd/system/ecs.service.d"
+    server.on(
+        f"mkdir -p {drop_in} && printf '[Unit]\\nStartLimitIntervalSec=1h\\nStartLimitBurst=2\\n"
+        f'[Service]\\nExecStartPre=/bin/sh -c "exit 5"\\nRestartSec=1\\n\' > {drop_in}/t.conf\n'
+        "systemctl daemon-reload; systemctl restart ecs || :"
+    )
+    server.until("systemctl is-failed -q ecs")
+    server.on(f"sed -i /ExecStartPre/d {drop_in}/t.conf && systemctl daemon-reload")
+    try:
+        assert server.repair("ecs.service is failed") == []
+    finally:
+        server.on(f"rm {drop_in}/t.conf && systemctl daemon-reload")
+    assert server.is_right() == (server.id, server.arn)
+
+
+def test_an_agent_that_gives_up_again_and_again(server):
+    # another cluster in its settings than in its state: what an edit by hand leaves
+    server.on("systemctl stop ecs; sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :")
+    server.until("systemctl show -p ExecMainStatus ecs | grep -q =5")
+    server.on("sed -i s/=edgy/=edge/ /etc/ecs/ecs.config")
+    assert server.repair("ecs.service is activating (its program ended with status 5)", "it gave up") == []
+    assert server.is_right() == (server.id, server.arn)
+
+
+@pytest.mark.parametrize("agent", ["running", "restarted"])
+def test_a_container_instance_that_was_deregistered_is_replaced_and_its_node_kept(server, agent):
+    server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
+    if agent == "restarted":
+        server.on("systemctl restart ecs || :")
+        server.until("grep -q 'is inactive' /var/log/ecs/ecs-agent.log")
+    assert server.repair(f"the cluster has none of {server.id}") == []
+    identity, arn = server.is_right()
+    assert identity == server.id
+    assert arn != server.arn
+
+
+def test_a_managed_node_without_container_instance_gets_one(server):
+    server.on(f"systemctl disable --now ecs 2>&1; rm {SAVED_STATE}; dpkg --purge amazon-ecs-init 2>&1")
+    server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
+    assert server.repair("the ECS agent is not installed") == []
+    identity, arn = server.is_right()
+    assert identity == server.id
+    assert arn != server.arn
+
+
+REGISTERED_ANEW = ["CreateActivation", "DeleteActivation", "DeregisterContainerInstance"]
+
+
+def test_a_vault_that_a_failed_registration_emptied(server):
+    wrong = "-code wrongwrongwrongwrong00 -id 11111111-1111-4111-8111-111111111111"
+    server.on(f"amazon-ssm-agent -register {wrong} -region us-east-1 -y >/dev/null 2>&1 && exit 1 || :")
+    assert server.identity() == ""
+    writes = server.repair(
+        "its identity in the vault was emptied by a failed registration",
+        f"the cluster still has its container instance {server.arn.rsplit('/', 1)[-1]}: it was of its former id",
+    )
+    assert sorted(writes) == REGISTERED_ANEW
+    identity, arn = server.is_right()
+    assert identity not in ("", server.id)
+    assert arn != server.arn
+
+
+def long_registered(server):
+    """Let the server have been registered for longer than a new node takes to call for the first time."""
+    date = server.on("date -u -d '-1 hour' '+%Y-%m-%d %H:%M:%S'")
+    server.on(f"sed -i -E 's/(privateKeyCreatedDate\": ?\")[^.\"]*/\\1{date}/' {VAULT}; grep -q '{date}' {VAULT}")
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["ECS still has it", "deregistered on both sides"])
+def test_a_node_that_was_deregistered_gets_a_new_identity(server, both):
+    long_registered(server)
+    server.aws.client("ssm").deregister_managed_instance(InstanceId=server.id)
+    if both:
+        server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
+    writes = server.repair(f"Systems Manager does not know {server.id} any more")
+    assert sorted(writes) == (REGISTERED_ANEW[:2] if both else REGISTERED_ANEW)
+    identity, arn = server.is_right()
+    assert identity != server.id
+    assert arn != server.arn
+
+
+def test_a_new_node_that_systems_manager_does_not_list_yet_is_not_given_up(server):
+    server.aws.client("ssm").deregister_managed_instance(InstanceId=server.id)
+    checked = server.run(options=["--check"])
+    assert "Systems Manager does not list the managed node" in checked.text
+    assert "Systems Manager does not know" not in checked.text
+    long_registered(server)
+    assert server.run().returncode == 0
+    assert server.identity() != server.id
+
+
+def test_of_several_container_instances_the_agents_own_is_kept(server):
+    # as if the answer to a first attempt to register had been lost
+    server.on(f"systemctl stop ecs; rm {SAVED_STATE}; systemctl start ecs")
+    fetch = "import urllib.request as u; u.urlopen('http://127.0.0.1:51678/v1/metadata')"
+    server.until(f'python3 -c "{fetch}" 2>/dev/null')
+    assert len(server.aws.container_instances()) == 2
+    reason = f"container instance {server.arn.rsplit('/', 1)[-1]}: its ECS agent works as another one"
+    assert server.repair(reason) == ["DeregisterContainerInstance"]
+    identity, arn = server.is_right()
+    assert identity == server.id
+    assert arn != server.arn
