@@ -21,6 +21,8 @@ INSTANCES_PER_CALL = 100
 # AWS documents no limit for the filter of ListContainerInstances, but 2,000 characters for the same language in
 # placement constraints: 80 ids of 20 characters stay below.
 IDS_PER_FILTER = 80
+STATES_PER_CALL = 10
+TASKS_PER_CALL = 100
 
 
 class EcsError(AnsibleAWSError):
@@ -82,8 +84,49 @@ def external_instances(client: Client, cluster: str, ids: list[str] | None) -> I
         yield from describe_container_instances(client, cluster, arns[start : start + INSTANCES_PER_CALL])
 
 
+@EcsErrorHandler.common_error_handler("change the state of the container instances")
+@retry_idempotent
+def update_container_instances_state(
+    client: Client, cluster: str, arns: list[str], status: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The instances as they are then, and AWS's failures. At most 10 of them."""
+    answer = client.update_container_instances_state(cluster=cluster, containerInstances=arns, status=status)
+    return answer.get("containerInstances") or [], answer.get("failures") or []
+
+
 @_GoneErrorHandler.deletion_error_handler("deregister the container instance")
 @retry_idempotent
 def deregister_container_instance(client: Client, cluster: str, arn: str, force: bool) -> bool:
     client.deregister_container_instance(cluster=cluster, containerInstance=arn, force=force)
+    return True
+
+
+@EcsErrorHandler.common_error_handler("list the tasks of the container instance")
+@retry_idempotent
+def list_tasks(client: Client, cluster: str, container_instance: str) -> list[str]:
+    """Those that are to run. Those that are stopping are left out."""
+    pages = client.get_paginator("list_tasks").paginate(
+        cluster=cluster, containerInstance=container_instance, PaginationConfig={"PageSize": TASKS_PER_CALL}
+    )
+    arns: list[str] = pages.build_full_result()["taskArns"]
+    return arns
+
+
+@EcsErrorHandler.common_error_handler("read the tasks")
+@retry_idempotent
+def _describe_tasks(client: Client, cluster: str, arns: list[str]) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = client.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    return tasks
+
+
+def describe_tasks(client: Client, cluster: str, arns: list[str]) -> Iterator[dict[str, Any]]:
+    """The tasks of these ARNs, in one call per 100. Those that are gone are left out."""
+    for start in range(0, len(arns), TASKS_PER_CALL):
+        yield from _describe_tasks(client, cluster, arns[start : start + TASKS_PER_CALL])
+
+
+@_GoneErrorHandler.deletion_error_handler("stop the task")
+@retry_idempotent
+def stop_task(client: Client, cluster: str, arn: str, reason: str) -> bool:
+    client.stop_task(cluster=cluster, task=arn, reason=reason)
     return True

@@ -79,6 +79,11 @@ def _rank(instance: Mapping[str, Any]) -> tuple[bool, bool, str, str]:
     )
 
 
+def best_first(instances: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Container instances of one server: the connected one, else the active one, else the newest comes first."""
+    return sorted(instances, key=_rank, reverse=True)
+
+
 def joined(
     ids: Iterable[str],
     container_instances: Iterable[Mapping[str, Any]],
@@ -92,13 +97,13 @@ def joined(
     node_by_id = {str(raw["InstanceId"]): node_of(raw) for raw in nodes}
     result = []
     for managed_instance_id in sorted(by_id):
-        best_first = sorted(by_id[managed_instance_id], key=_rank, reverse=True)
+        ranked = best_first(by_id[managed_instance_id])
         result.append(
             {
                 "managed_instance_id": managed_instance_id,
                 "ssm": node_by_id.get(managed_instance_id),
-                "ecs": best_first[0] if best_first else None,
-                "duplicates": sorted(i["container_instance_arn"] for i in best_first[1:]),
+                "ecs": ranked[0] if ranked else None,
+                "duplicates": sorted(i["container_instance_arn"] for i in ranked[1:]),
                 "role_replaced": role_replaced(node_by_id.get(managed_instance_id), iam_role),
             }
         )

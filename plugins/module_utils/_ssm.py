@@ -35,7 +35,13 @@ class SsmErrorHandler(AWSErrorHandler):
     @classmethod
     def _is_missing(cls) -> Any:
         return is_boto3_error_code(
-            ["InvalidActivation", "InvalidActivationId", "ParameterNotFound", "ParameterVersionNotFound"]
+            [
+                "InvalidActivation",
+                "InvalidActivationId",
+                "InvalidInstanceId",
+                "ParameterNotFound",
+                "ParameterVersionNotFound",
+            ]
         )
 
 
@@ -131,6 +137,13 @@ def _describe_known(client: Client, ids: list[str]) -> list[dict[str, Any]]:
 @retry_idempotent
 def update_node_role(client: Client, managed_instance_id: str, role: str) -> None:
     client.update_managed_instance_role(InstanceId=managed_instance_id, IamRole=role)
+
+
+@SsmErrorHandler.deletion_error_handler("deregister the managed node")
+@retry_idempotent
+def deregister_node(client: Client, managed_instance_id: str) -> bool:
+    client.deregister_managed_instance(InstanceId=managed_instance_id)
+    return True
 
 
 @SsmErrorHandler.common_error_handler("list the managed nodes")

@@ -12,8 +12,12 @@ description:
   - Gives the managed nodes of external instances the IAM role they should work under. Quick Setup of Systems Manager
     (and Patch Manager, which it sets up) replaces the role of managed nodes, after which the ECS agents of a whole
     fleet are denied. This repairs it, and nothing has to be registered again.
+  - Drains, activates and removes external instances of a cluster. Removing goes from draining over ECS to Systems
+    Manager, and goes on where an earlier run stopped, whatever is left.
   - What is not given stays as it is.
-  - All instances are read in one call per 50, and only those that differ are changed.
+  - All instances are read in as few calls as AWS's pages allow - one per 80 to list container instances, one per 100
+    to describe them, one per 50 managed nodes - and only those that differ are changed. A side that is not concerned
+    is not asked.
   - Each instance has its own result. One that fails does not keep the others from being changed; the module fails at
     the end, with all results.
 author:
@@ -27,6 +31,58 @@ options:
     type: list
     elements: str
     required: true
+  cluster:
+    description:
+      - Name or ARN of the cluster. Without it, only the managed nodes are looked at.
+    type: str
+  state:
+    description:
+      - V(active) with O(cluster) makes container instances that are draining ready for tasks again.
+      - V(draining) needs O(cluster). ECS then places no tasks there any more, and starts those of services elsewhere.
+      - >-
+        V(absent) drains, waits until no tasks are left, deregisters the container instance, and then the managed
+        node. What is not there (any more) is no failure, so it can be run again at any point.
+      - A server that has several container instances in the cluster is changed with all of them.
+    type: str
+    choices: [active, draining, absent]
+    default: active
+  sides:
+    description:
+      - What O(state=absent) removes. V(ecs) alone keeps the managed node, as a move to another cluster needs it; V(ssm)
+        alone removes the managed node of what is in no cluster any more.
+    type: list
+    elements: str
+    choices: [ecs, ssm]
+    default: [ecs, ssm]
+  wait:
+    description:
+      - With O(state=draining) and O(state=absent), look every five seconds until the tasks have ended, and do what
+        can be done then. Whenever it changes, one line tells how many are finished and what the others wait for.
+      - The controller does this between executions of the module.
+      - Without it, O(state=absent) leaves an instance that has tasks draining, and RV(unfinished) names it. Run again.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds after which waiting fails, for all instances together.
+    type: int
+    default: 600
+  restore_on_timeout:
+    description:
+      - Whether instances that were active before, and whose tasks did not end in time, are made active again.
+    type: bool
+    default: false
+  stop_standalone_tasks:
+    description:
+      - Draining ends tasks of services only. This stops the others as well, while the instance is draining.
+      - Without it, such a task is waited for.
+    type: bool
+    default: false
+  force:
+    description:
+      - With O(state=absent), deregister at once, without draining, whatever tasks there are. Containers that still run
+        then go on running, unknown to ECS. This is for servers that are gone, as nobody can end their tasks.
+    type: bool
+    default: false
   iam_role:
     description:
       - The IAM role that the managed nodes should have, as name, path and name (V(service-role/MyRole)) or ARN.
@@ -49,11 +105,16 @@ notes:
   - >-
     Permissions: C(ssm:DescribeInstanceInformation); to change a role C(ssm:UpdateManagedInstanceRole) and
     C(iam:PassRole) on the role. C(iam:GetRole) is used only to explain why Systems Manager refuses a role.
+    With O(cluster) C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
+    C(ecs:UpdateContainerInstancesState); to remove C(ecs:DeregisterContainerInstance) and
+    C(ssm:DeregisterManagedInstance); to stop tasks C(ecs:ListTasks), C(ecs:DescribeTasks), C(ecs:StopTask).
   - >-
     AWS's documentation: "UpdateManagedInstanceRole"
     (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateManagedInstanceRole.html)),
     "DescribeInstanceInformation"
-    (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html)).
+    (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html)),
+    "UpdateContainerInstancesState"
+    (U(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateContainerInstancesState.html)).
 seealso:
   - module: hybrid.ecs_anywhere.ecs_external_instance_info
   - module: hybrid.ecs_anywhere.ecs_anywhere_role
@@ -67,7 +128,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Whether AWS would take the role is not known before it is asked to.
+      - Whether AWS would take the role is not known before it is asked to, nor whether tasks end in time.
   diff_mode:
     support: full
     details:
@@ -89,6 +150,29 @@ EXAMPLES = r"""
     managed_instance_ids: >-
       {{ fleet.instances | selectattr('role_replaced', 'true') | map(attribute='managed_instance_id') }}
     iam_role: ecsAnywhereRole
+    region: eu-west-1
+
+- name: Drain two servers before their kernels are updated
+  hybrid.ecs_anywhere.ecs_external_instance:
+    managed_instance_ids: [mi-0123456789abcdef0, mi-0123456789abcdef1]
+    cluster: edge
+    state: draining
+    stop_standalone_tasks: true
+    restore_on_timeout: true
+    region: eu-west-1
+
+- name: Use them again
+  hybrid.ecs_anywhere.ecs_external_instance:
+    managed_instance_ids: [mi-0123456789abcdef0, mi-0123456789abcdef1]
+    cluster: edge
+    region: eu-west-1
+
+- name: Take a server that burned down out of ECS and Systems Manager
+  hybrid.ecs_anywhere.ecs_external_instance:
+    managed_instance_ids: [mi-0123456789abcdef0]
+    cluster: edge
+    state: absent
+    force: true
     region: eu-west-1
 """
 
@@ -126,103 +210,120 @@ instances:
         - Path and name of the role that its managed node has now, or would have.
         - Null if Systems Manager does not know the instance.
       type: str
-      returned: always
+      returned: when Systems Manager was asked
       sample: ecsAnywhereRole
+    managed_node:
+      description: Whether Systems Manager has a managed node of the id, or would have.
+      type: bool
+      returned: with O(state=absent), when Systems Manager was asked
+      sample: false
+    status:
+      description:
+        - Status of its container instance, or what it would be. Of several, that of the connected one.
+        - Null if there is none, or O(cluster) was not given.
+      type: str
+      returned: always
+      sample: DRAINING
+    status_before:
+      description: The status of its container instance that was found, in the same way.
+      type: str
+      returned: always
+      sample: ACTIVE
+    container_instances:
+      description: Its container instances by ARN, each with its status. Usually one.
+      type: dict
+      returned: when ECS was asked
+      sample:
+        "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef": DRAINING
+    waits_for:
+      description: What has to happen before it is finished. Empty if nothing.
+      type: str
+      returned: always
+      sample: 2 tasks to end
+    stopped_tasks:
+      description: ARNs of the standalone tasks that were stopped.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+unfinished:
+  description: The managed instance ids of those that wait for something, which is a failure if O(wait) was given.
+  returned: when the instances could be read
+  type: list
+  elements: str
+  sample: []
 """
 
-from collections.abc import Callable
 from typing import Any
-from typing import NamedTuple
 
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _instance_run
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_refused
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._external_instance import Wish
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._instance_run import Server
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._instance_steps import Goal
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 State = dict[str, Any]
 
 
-class Outcome(NamedTuple):
-    before: State | None
-    after: State | None
-    problem: str
+def problem_of(params: dict[str, Any]) -> str | None:
+    """What no AWS call could make right."""
+    state, cluster, sides = params["state"], params["cluster"], params["sides"]
+    if cluster is not None and not cluster.strip():
+        return "cluster must not be empty: AWS would take it for the cluster named default"
+    if state == "draining" and not cluster:
+        return "state=draining needs cluster: draining is done in a cluster"
+    if state == "absent" and not sides:
+        return "sides must name ecs, ssm or both"
+    if state == "absent" and "ecs" in sides and not cluster:
+        return "state=absent needs cluster, or sides=ssm to remove nothing but the managed nodes"
+    if state == "absent" and params["iam_role"] is not None:
+        return "iam_role is of no use with state=absent"
+    return _external_instance.problem_of_ids(params["managed_instance_ids"])
 
-    def shown(self, managed_instance_id: str) -> dict[str, Any]:
-        return {
-            "managed_instance_id": managed_instance_id,
-            "changed": self.before != self.after,
-            "failed": bool(self.problem),
-            "msg": self.problem,
-            **(self.after or {"iam_role": None}),
+
+def state_of(server: Server, asked_ecs: bool, asked_ssm: bool, goal: Goal) -> State:
+    """What may change of a server, as far as it was looked at."""
+    state: State = {}
+    if asked_ssm:
+        state["iam_role"] = server.node["iam_role"] if server.node else None
+    if asked_ssm and goal.state == "absent":
+        state["managed_node"] = server.node is not None
+    if asked_ecs:
+        state["container_instances"] = server.statuses()
+    return state
+
+
+def report(module: AwsModule, servers: list[Server], before: dict[str, State], after: dict[str, State]) -> None:
+    changes = {i: before[i] for i in before if before[i] != after[i]}
+    problems = {s.id: " ".join(s.problems) for s in servers if s.problems}
+    shown = [
+        {
+            "managed_instance_id": s.id,
+            "changed": s.id in changes or bool(s.stopped),
+            "failed": bool(s.problems),
+            "msg": " ".join(s.problems),
+            "status": s.status,
+            "status_before": s.status_before,
+            "waits_for": s.waits_for,
+            "stopped_tasks": s.stopped,
+            **after[s.id],
         }
-
-
-def find(client: Any, ids: list[str]) -> dict[str, State]:
-    nodes = _ssm.describe_nodes(client, ids)
-    return {node["InstanceId"]: _external_instance.state_of(_external_instance.node_of(node)) for node in nodes}
-
-
-def apply(client: Any, managed_instance_id: str, after: State, patience: _role_refused.Patience) -> None:
-    """Make the instance what it should be. The only function here that writes."""
-    while True:
-        try:
-            _ssm.update_node_role(client, managed_instance_id, after["iam_role"])
-            return
-        except _ssm.SsmError as error:
-            if not _role_refused.is_role_refused(error):
-                raise
-            patience.wait(error)
-
-
-def ensure(
-    ids: list[str],
-    current: dict[str, State],
-    wish: Wish,
-    write: Callable[[str, State], None],
-    where: str,
-) -> dict[str, Outcome]:
-    """One instance after the other. *write* is called for those that differ only."""
-    outcomes = {}
-    refused = ""
-    for managed_instance_id in ids:
-        before = current.get(managed_instance_id)
-        if before is None:
-            problem = (
-                f"Systems Manager knows no managed node of that id ({where}): it was deregistered, or is of another "
-                "region or account."
-            )
-            outcomes[managed_instance_id] = Outcome(None, None, problem)
-            continue
-        after = _external_instance.wanted(before, wish)
-        problem = refused if after != before else ""
-        if after != before and not problem:
-            try:
-                write(managed_instance_id, after)
-            except _ssm.SsmError as error:
-                problem = _errors.sentence(error, where, error.service)
-                if _role_refused.is_role_refused(error):
-                    refused = problem  # it concerns the role, so no other instance would fare better
-        outcomes[managed_instance_id] = Outcome(before, before if problem else after, problem)
-    return outcomes
-
-
-def report(module: AwsModule, outcomes: dict[str, Outcome]) -> None:
-    changes = {i: outcome for i, outcome in outcomes.items() if outcome.before != outcome.after}
-    problems = {i: outcome.problem for i, outcome in outcomes.items() if outcome.problem}
+        for s in servers
+    ]
     result: dict[str, Any] = {
-        "changed": bool(changes),
-        "instances": [outcome.shown(i) for i, outcome in outcomes.items()],
+        "changed": any(i["changed"] for i in shown),
+        "instances": shown,
+        "unfinished": [s.id for s in servers if s.waits_for and not s.problems],
     }
     if module._diff:
-        result["diff"] = {
-            "before": {i: outcome.before for i, outcome in changes.items()},
-            "after": {i: outcome.after for i, outcome in changes.items()},
-        }
+        result["diff"] = {"before": changes, "after": {i: after[i] for i in changes}}
     if problems:
-        module.fail_json(msg=_external_instance.summary(problems, len(outcomes)), **result)
+        module.fail_json(msg=_external_instance.summary(problems, len(servers)), **result)
     module.exit_json(**result)
 
 
@@ -230,14 +331,23 @@ def main() -> None:
     module = AwsModule(
         argument_spec={
             "managed_instance_ids": {"type": "list", "elements": "str", "required": True},
+            "cluster": {"type": "str"},
+            "state": {"type": "str", "choices": ["active", "draining", "absent"], "default": "active"},
+            "sides": {"type": "list", "elements": "str", "choices": ["ecs", "ssm"], "default": ["ecs", "ssm"]},
+            "stop_standalone_tasks": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
             "iam_role": {"type": "str", "aliases": ["role"]},
             "iam_propagation_timeout": {"type": "int", "default": 120},
+            # the action plugin's, which calls this module as often as it takes
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 600},
+            "restore_on_timeout": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     p = module.params
     ids = list(dict.fromkeys(p["managed_instance_ids"]))
-    problem = _external_instance.problem_of_ids(ids)
+    problem = problem_of(p)
     wish = Wish()
     try:
         wish = Wish(iam_role=None if p["iam_role"] is None else role_name(p["iam_role"]))
@@ -246,27 +356,41 @@ def main() -> None:
     if problem:
         module.fail_json(msg=problem)
     if not ids:
-        report(module, {})
+        report(module, [], {}, {})
 
-    client = module.client("ssm")
-    where = _errors.place(module, role=wish.iam_role)
+    goal = Goal(p["state"], p["force"], "ecs" in p["sides"], "ssm" in p["sides"])
+    leaving = goal.state == "absent"
+    asked_ecs = bool(p["cluster"]) and (goal.ecs or not leaving)
+    asked_ssm = goal.ssm if leaving else wish.iam_role is not None or not asked_ecs
+    ecs = module.client("ecs") if asked_ecs else None
+    ssm = module.client("ssm") if asked_ssm else None
+    where = _errors.place(module, cluster=p["cluster"], role=wish.iam_role)
     patience = _role_refused.Patience(
         lambda: _role_refused.look_at_role(module, wish.iam_role or ""), p["iam_propagation_timeout"]
     )
 
-    def write(managed_instance_id: str, after: State) -> None:
-        if not module.check_mode:  # the only place that asks
-            apply(client, managed_instance_id, after, patience)
-
-    failure: _ssm.SsmError | None = None
-    current: dict[str, State] = {}
+    failure: AnsibleAWSError | None = None
+    servers: list[Server] = []
     try:
-        current = find(client, ids)
-    except _ssm.SsmError as error:
+        servers = _instance_run.find(ecs, ssm, p["cluster"], ids)
+    except AnsibleAWSError as error:
         failure = error
     if failure:
         _errors.fail(module, failure, where)
-    report(module, ensure(ids, current, wish, write, where))
+
+    before = {s.id: state_of(s, asked_ecs, asked_ssm, goal) for s in servers}
+    if module.check_mode:  # the only place that asks
+        aws: _instance_run.Aws = _instance_run.Prediction(p["wait"])
+    else:
+        aws = _instance_run.Aws(ecs, ssm, p["cluster"], patience)
+    run = _instance_run.Run(aws, where)
+    if asked_ssm and not leaving:
+        run.give_role(servers, wish)
+    if asked_ecs or leaving:
+        run.settle(servers, goal, p["stop_standalone_tasks"])
+    if asked_ecs and not leaving:
+        _instance_run.complain_of_missing(servers, where)
+    report(module, servers, before, {s.id: state_of(s, asked_ecs, asked_ssm, goal) for s in servers})
 
 
 if __name__ == "__main__":

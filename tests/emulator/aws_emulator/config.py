@@ -35,6 +35,7 @@ class Settings:
     ping_timeout: float = 900
     heartbeat_seconds: float = 20
     long_poll_seconds: float = 15
+    task_stop_seconds: float = 0
     key_rotation: bool = False
     initial: dict[str, Any] = field(default_factory=dict)
 
@@ -44,6 +45,7 @@ class Settings:
         "ping_timeout",
         "heartbeat_seconds",
         "long_poll_seconds",
+        "task_stop_seconds",
         "key_rotation",
     )
 

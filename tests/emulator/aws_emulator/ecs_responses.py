@@ -147,6 +147,8 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
                 if instance.status != status:
                     instance.status = status
                     instance.version += 1
+                if status == "DRAINING":
+                    self.hybrid.stop_services(instance.arn)
                 shown.append(instance.describe(self.hybrid.tasks_on(instance.arn), []))
         return answer({"containerInstances": shown, "failures": failures})
 

@@ -59,11 +59,26 @@ class TaskBackend(EC2ContainerServiceBackend):
         self.external_tasks: dict[str, ExternalTask] = {}
         self.sequence = 0
 
+    def _moved_on(self, tasks: list[ExternalTask]) -> list[ExternalTask]:
+        """Those still live. Seeded instances have no agent that would start and end their tasks."""
+        ended = runtime.clock.time() - runtime.settings.task_stop_seconds
+        for task in tasks:
+            instance = self.instances.get(task.instance_arn)
+            if instance is None or not instance.always_connected:
+                continue
+            if task.desired_status == "RUNNING" and task.last_status == "PENDING":
+                self.task_change(task, {"status": "RUNNING"})
+            elif task.stopping and task.stopping.timestamp() <= ended:
+                self.task_ended(task, "UserInitiated", "Task stopped by user")
+        return [t for t in tasks if t.live]
+
     def live_tasks(self, cluster_name: str) -> list[ExternalTask]:
-        return [t for t in self.external_tasks.values() if t.live and t.cluster_arn.endswith(f"/{cluster_name}")]
+        found = [t for t in self.external_tasks.values() if t.live and t.cluster_arn.endswith(f"/{cluster_name}")]
+        return self._moved_on(found)
 
     def tasks_on(self, instance_arn: str) -> list[ExternalTask]:
-        return [t for t in self.external_tasks.values() if t.live and t.instance_arn == instance_arn]
+        found = [t for t in self.external_tasks.values() if t.live and t.instance_arn == instance_arn]
+        return self._moved_on(found)
 
     def _definition(self, given: str) -> TaskDefinition:
         definition = self.describe_task_definition(given)
@@ -195,6 +210,13 @@ class TaskBackend(EC2ContainerServiceBackend):
             task.stopping = runtime.clock.now()
             self.push_task(task)
         return task
+
+    def stop_services(self, instance_arn: str) -> None:
+        """The scheduler ends what belongs to a service where an instance drains, and nothing else."""
+        for task in self.tasks_on(instance_arn):
+            if task.group.startswith("service:"):
+                self.stop_external(task, "Scaling activity initiated by a draining container instance")
+                task.stop_code = "ServiceSchedulerInitiated"
 
     def task_ended(self, task: ExternalTask, code: str, reason: str) -> None:
         task.last_status = task.desired_status = "STOPPED"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the hybrid.ecs_anywhere authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""External instances without agents, for tests of scale: always Online and connected until deregistered."""
+"""External instances without agents, for tests of scale: always Online and connected, or never."""
 
 from __future__ import annotations
 
@@ -70,7 +70,14 @@ FIELDS = {
     "attributes",
     "agent_version",
     "ssm_agent_version",
+    "connected",
+    "tasks",
 }
+
+
+def _definition(ecs: Any) -> Any:
+    container = {"name": "app", "image": "busybox", "memory": 16}
+    return ecs.register_task_definition("seeded", [container], requires_compatibilities=["EXTERNAL"])
 
 
 def seed(spec: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +89,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
     count = int(spec.get("count", 1))
     if not 1 <= count <= 10_000:
         raise ValueError("count is 1 to 10000")
+    connected = bool(spec.get("connected", True))
     role, prefix = spec.get("iam_role", "ecsAnywhereRole"), spec.get("prefix", "server")
     ssm, ecs = ssm_backends[account][region], ecs_backends[account][region]
     cluster = ecs.create_cluster(spec["cluster"].split("/")[-1])
@@ -96,6 +104,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
         "agentHash": "8dfceca6",
         "dockerVersion": "DockerVersion: 20.10.24+dfsg1",
     }
+    definition = _definition(ecs) if spec.get("tasks") else None
     made = []
     for number in range(count):
         node = ManagedNode(
@@ -116,7 +125,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
                 "IPAddress": f"10.{number // 65536}.{number // 256 % 256}.{number % 256}",
             },
             last_ping=now,
-            always_online=True,
+            always_online=connected,
         )
         instance = ExternalInstance(
             arn=ecs.instance_arn(cluster.name, new_id()),  # type: ignore[attr-defined]
@@ -128,9 +137,11 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
             resources=RESOURCES,
             tags=[{"key": k, "value": v} for k, v in tags.items()],
             version_info=version,
-            always_connected=True,
+            always_connected=connected,
         )
         ssm.nodes[node.id] = node  # type: ignore[attr-defined]
         ecs.instances[instance.arn] = instance  # type: ignore[attr-defined]
+        for task in spec.get("tasks") or []:
+            ecs.place_task(instance, definition, task)  # type: ignore[attr-defined]
         made.append({"managed_instance_id": node.id, "container_instance_arn": instance.arn})
     return {"cluster": cluster.arn, "instances": made}

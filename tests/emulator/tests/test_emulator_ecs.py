@@ -423,3 +423,34 @@ def test_the_other_reports_of_the_agent(ecs: Any, server: Node) -> None:
         assert server.ecs("ListTagsForResource", resourceArn=task["taskArn"]) == {"tags": []}
     finally:
         hang_up(acs)
+
+
+def test_seeded_instances_run_and_end_tasks_by_themselves(emulator: Emulator, ecs: Any) -> None:
+    (arn,) = seeded(emulator, 1)
+    ecs.register_task_definition(**DEFINITION)
+
+    def counts() -> tuple[int, int]:
+        (shown,) = ecs.describe_container_instances(cluster="edge", containerInstances=[arn])["containerInstances"]
+        return shown["runningTasksCount"], shown["pendingTasksCount"]
+
+    (alone,) = ecs.run_task(cluster="edge", taskDefinition="web", launchType="EXTERNAL")["tasks"]
+    ecs.run_task(cluster="edge", taskDefinition="web", launchType="EXTERNAL", group="service:web")
+    assert counts() == (2, 0)
+    emulator.control("PUT", "settings", {"task_stop_seconds": 60})
+    ecs.update_container_instances_state(cluster="edge", containerInstances=[arn], status="DRAINING")
+    assert counts() == (2, 0)
+    emulator.control("POST", "clock", {"advance": 61})
+    assert counts() == (1, 0)  # the scheduler ends nothing but its own
+    assert ecs.list_tasks(cluster="edge")["taskArns"] == [alone["taskArn"]]
+    ecs.stop_task(cluster="edge", task=alone["taskArn"])
+    emulator.control("POST", "clock", {"advance": 61})
+    assert counts() == (0, 0)
+
+
+def test_dead_instances_can_be_seeded(emulator: Emulator, ecs: Any, ssm: Any) -> None:
+    (arn,) = seeded(emulator, 1, connected=False)
+    (shown,) = ecs.describe_container_instances(cluster="edge", containerInstances=[arn])["containerInstances"]
+    assert shown["agentConnected"] is False
+    emulator.control("POST", "clock", {"advance": 3600})
+    (node,) = ssm.describe_instance_information()["InstanceInformationList"]
+    assert node["PingStatus"] == "ConnectionLost"

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_anywhere_host_info
+from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance_info
 
 THERE = {
@@ -103,3 +105,66 @@ class TestWaiting:
     def test_a_failure_ends_it(self):
         result, asked = act(ecs_external_instance_info, {"cluster": "c", "wait": True}, [{"failed": True, "msg": "no"}])
         assert len(asked) == 1 and result["msg"] == "no"
+
+
+class TestDraining:
+    """ecs_external_instance, executed until nothing is left to wait for."""
+
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch):
+        now = [0.0]
+        said = []
+        monkeypatch.setattr(ecs_external_instance.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(ecs_external_instance.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+        monkeypatch.setattr(ecs_external_instance.display, "display", said.append)
+        return said
+
+    ARGS: ClassVar = {"cluster": "c", "state": "draining", "managed_instance_ids": ["mi-1", "mi-2"]}
+
+    @staticmethod
+    def entry(n, **changes):
+        rest = {"changed": True, "failed": False, "msg": "", "status": "DRAINING", "status_before": "ACTIVE"}
+        return {"managed_instance_id": f"mi-{n}", "stopped_tasks": [], "waits_for": "", **rest, **changes}
+
+    def first(self):
+        return {
+            "changed": True,
+            "instances": [self.entry(1), self.entry(2, waits_for="1 task to end")],
+            "unfinished": ["mi-2"],
+        }
+
+    def later(self, **changes):
+        entry = self.entry(2, changed=False, status_before="DRAINING", **changes)
+        return {"changed": False, "instances": [entry], "unfinished": ["mi-2"] if changes else []}
+
+    def test_only_those_that_are_not_finished_are_looked_at_again(self, clock):
+        answers = [self.first(), self.later(waits_for="1 task to end"), self.later()]
+        result, asked = act(ecs_external_instance, self.ARGS, answers)
+        assert [a["managed_instance_ids"] for a in asked] == [["mi-1", "mi-2"], ["mi-2"], ["mi-2"]]
+        assert "failed" not in result and result["changed"] and len(result["instances"]) == 2
+        assert clock == ["c: 1 of 2 finished; waiting for mi-2 (1 task to end)", "c: 2 of 2 finished"]
+
+    def test_without_wait_it_is_executed_once(self):
+        result, asked = act(ecs_external_instance, {**self.ARGS, "wait": "no"}, [self.first()])
+        assert len(asked) == 1 and result["unfinished"] == ["mi-2"] and "failed" not in result
+
+    def test_it_gives_up_in_time(self):
+        answers = [self.first(), self.later(waits_for="1 task to end")]
+        result, asked = act(ecs_external_instance, {**self.ARGS, "wait_timeout": 12}, answers)
+        assert result["failed"] and "1 of 2 instances failed. mi-2: Timed out" in result["msg"]
+        assert len(asked) == 4 and all(a["state"] == "draining" for a in asked)
+
+    def test_it_restores_what_it_could_not_drain(self):
+        answers = [self.first(), self.later(waits_for="1 task to end"), self.later(status="ACTIVE")]
+        args = {**self.ARGS, "wait_timeout": 5, "restore_on_timeout": True}
+        result, asked = act(ecs_external_instance, args, answers)
+        assert [(a["state"], a["managed_instance_ids"]) for a in asked[1:]] == [
+            ("draining", ["mi-2"]),
+            ("active", ["mi-2"]),
+        ]
+        assert result["failed"] and [i["status"] for i in result["instances"]] == ["DRAINING", "ACTIVE"]
+
+    def test_a_look_that_fails_ends_it_and_keeps_what_is_known(self):
+        answers = [self.first(), {"failed": True, "msg": "denied", "changed": False}]
+        result, _asked = act(ecs_external_instance, self.ARGS, answers)
+        assert result["failed"] and result["msg"] == "denied" and result["changed"] and len(result["instances"]) == 2

@@ -97,10 +97,28 @@ WRITES = [
         {"InstanceId": MI, "IamRole": "a/r"},
     ),
     (
+        "ssm",
+        lambda c: _ssm.deregister_node(c, MI),
+        "deregister_managed_instance",
+        {"InstanceId": MI},
+    ),
+    (
         "ecs",
-        lambda c: _ecs.deregister_container_instance(c, "edge", "a/b", True),
+        lambda c: _ecs.update_container_instances_state(c, "edge", ["a"], "DRAINING"),
+        "update_container_instances_state",
+        {"cluster": "edge", "containerInstances": ["a"], "status": "DRAINING"},
+    ),
+    (
+        "ecs",
+        lambda c: _ecs.deregister_container_instance(c, "edge", "a", False),
         "deregister_container_instance",
-        {"cluster": "edge", "containerInstance": "a/b", "force": True},
+        {"cluster": "edge", "containerInstance": "a", "force": False},
+    ),
+    (
+        "ecs",
+        lambda c: _ecs.stop_task(c, "edge", "t", "because"),
+        "stop_task",
+        {"cluster": "edge", "task": "t", "reason": "because"},
     ),
 ]
 
@@ -128,6 +146,7 @@ DELETIONS = [
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", "InvalidActivation"),
     ("ssm", lambda c: _ssm.delete_activation(c, ID), "delete_activation", "InvalidActivationId"),
     ("ssm", lambda c: _ssm.delete_parameter(c, "/p"), "delete_parameter", "ParameterNotFound"),
+    ("ssm", lambda c: _ssm.deregister_node(c, MI), "deregister_managed_instance", "InvalidInstanceId"),
 ]
 
 
@@ -138,14 +157,29 @@ def test_deleting_what_is_gone_is_no_error(api, service, call, operation, code):
     assert call(client) is False
 
 
-def test_a_container_instance_that_is_gone_is_told_by_ecs_in_words_only(api):
+def test_ecs_tells_by_its_words_what_is_gone(api):
     client, stubber = api("ecs")
-    stubber.add_client_error("deregister_container_instance", "InvalidParameterException", "Instance not found.")
-    assert _ecs.deregister_container_instance(client, "edge", "a/b", True) is False
-    words = "Found running tasks on the instance."
-    stubber.add_client_error("deregister_container_instance", "InvalidParameterException", words)
-    with pytest.raises(_ecs.EcsError):
-        _ecs.deregister_container_instance(client, "edge", "a/b", False)
+    for operation, call in (
+        ("deregister_container_instance", lambda: _ecs.deregister_container_instance(client, "edge", "a", False)),
+        ("stop_task", lambda: _ecs.stop_task(client, "edge", "t", "because")),
+    ):
+        stubber.add_client_error(operation, "InvalidParameterException", "The referenced thing was not found.")
+        assert call() is False
+        stubber.add_client_error(operation, "InvalidParameterException", "Found running tasks on the instance.")
+        with pytest.raises(_ecs.EcsError):
+            call()
+
+
+def test_tasks_of_all_pages(api):
+    client, stubber = api("ecs")
+    sent = {"cluster": "edge", "containerInstance": "a", "maxResults": 100}
+    arns = [f"t{n}" for n in range(101)]
+    stubber.add_response("list_tasks", {"taskArns": arns[:100], "nextToken": "n"}, sent)
+    stubber.add_response("list_tasks", {"taskArns": arns[100:]}, {**sent, "nextToken": "n"})
+    assert _ecs.list_tasks(client, "edge", "a") == arns
+    stubber.add_response("describe_tasks", {"tasks": [{"taskArn": "t0"}]}, {"cluster": "edge", "tasks": arns[:100]})
+    stubber.add_response("describe_tasks", {"tasks": []}, {"cluster": "edge", "tasks": arns[100:]})
+    assert [t["taskArn"] for t in _ecs.describe_tasks(client, "edge", arns)] == ["t0"]
 
 
 def test_reading_what_is_missing(api):
