@@ -229,7 +229,7 @@ def _leftovers(host: Read, aws: Read, lost: bool) -> list[str]:
     own = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
     if own not in arns:
         return []
-    return sorted(arns - {own}) if instance_id else [own]
+    return sorted(arns - {own}) if instance_id else [str(own)]
 
 
 def _retire_reason(leftovers: list[str], replaced: bool) -> str | None:
