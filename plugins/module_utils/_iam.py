@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -96,11 +97,16 @@ def create_role(client: Client, **params: Any) -> Role:
     return role
 
 
-@IamErrorHandler.common_error_handler("wait for the role to be seen by IAM")
 def wait_for_role(client: Client, name: str, timeout: int) -> None:
-    from ansible_collections.amazon.aws.plugins.module_utils.waiter import custom_waiter_config  # only new roles wait
-
-    client.get_waiter("role_exists").wait(RoleName=name, WaiterConfig=custom_waiter_config(timeout))
+    """Nearly always the first look finds it, so botocore's waiter is not worth the time that making it takes."""
+    deadline = time.monotonic() + timeout
+    while get_role(client, name) is None:
+        if time.monotonic() >= deadline:
+            raise IamError(
+                message=f"The role {name} was created, but IAM does not show it after {timeout} seconds. Likely cause: "
+                "IAM is slow to spread it. Next: run again, with a longer wait_timeout."
+            )
+        time.sleep(2)
 
 
 @IamErrorHandler.common_error_handler("write the trust policy of the role")

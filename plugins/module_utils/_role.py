@@ -23,9 +23,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
 
 from . import _iam
-from . import _inline_policy
 from . import _trust_policy
-from ._inline_policy import Document
 
 UNKNOWN_ACCOUNT = "000000000000"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -36,6 +34,7 @@ _REGION = r"[a-z]{2,}(-[a-z]+)+-\d+"
 _ARN = r"arn:(?P<partition>aws[\w-]*):iam::(?P<account>\d{12}|aws)?:policy/(?P<name>.+)"
 
 Role = dict[str, Any]
+Document = Mapping[str, Any]
 
 
 class Wish(NamedTuple):
@@ -242,15 +241,13 @@ def wanted(current: Role | None, wish: Wish, policy_arns: list[str], partition: 
     policies = {arn: p for arn, p in attached.items() if not (wish.purge_policies or arn in retired)}
     policies.update({arn: attached.get(arn) or _policy(arn) for arn in policy_arns})
     after["AttachedPolicies"] = sorted_policies(list(policies.values()))
-    generated = {name: document(partition, account) for name, document in wish.generated_policies.items()}
-    inline = _inline_policy.wanted(
-        after.get("InlinePolicies", []),
-        {**wish.inline_policies, **generated},
-        wish.retired_inline_policies,
-        wish.purge_inline_policies,
-    )
-    if inline or "InlinePolicies" in after:
-        after["InlinePolicies"] = inline
+    documents = {**wish.inline_policies, **{n: make(partition, account) for n, make in wish.generated_policies.items()}}
+    if documents or "InlinePolicies" in after:
+        from . import _inline_policy
+
+        after["InlinePolicies"] = _inline_policy.wanted(
+            after.get("InlinePolicies", []), documents, wish.retired_inline_policies, wish.purge_inline_policies
+        )
     return after
 
 

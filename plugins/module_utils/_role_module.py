@@ -16,7 +16,6 @@ from typing import NoReturn
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 
 from . import _iam
-from . import _inline_policy
 from . import _role
 from ._aws_module import AwsModule
 
@@ -49,7 +48,7 @@ def wish_of(
         base_policies=base_policies,
         managed_policies=tuple(p["managed_policies"]),
         purge_policies=p["purge_policies"],
-        inline_policies=_inline_policy.documents_of(p["inline_policies"], reserved=[own_policy]),
+        inline_policies=_documents(p["inline_policies"], own_policy) if p["inline_policies"] else _role.NOTHING,
         purge_inline_policies=p["purge_inline_policies"],
         trust=p["trust"],
         regions=regions,
@@ -60,6 +59,12 @@ def wish_of(
         tags=None if p["tags"] is None else {str(k): str(v) for k, v in p["tags"].items()},
         purge_tags=p["purge_tags"],
     )
+
+
+def _documents(given: dict[str, Any], own_policy: str) -> dict[str, Any]:
+    from . import _inline_policy
+
+    return _inline_policy.documents_of(given, reserved=[own_policy])
 
 
 def run(module: AwsModule, ask: Callable[[], _role.Wish]) -> NoReturn:

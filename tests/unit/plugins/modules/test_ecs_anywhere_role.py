@@ -270,6 +270,36 @@ def test_a_quicker_creator_is_no_error(iam, calls, run, monkeypatch):
     assert calls.count("CreateRole") == 1
 
 
+MADE = {
+    "Path": "/",
+    "RoleName": "ecsAnywhereRole",
+    "RoleId": "AROAEXAMPLEEXAMPLE12",
+    "Arn": "arn:aws:iam::123456789012:role/ecsAnywhereRole",
+    "CreateDate": 0,
+}
+
+
+def test_a_new_role_that_iam_does_not_show_at_once_is_waited_for(stub, run, no_sleep):
+    iam = stub("iam")
+    iam.add_client_error("get_role", "NoSuchEntity")
+    iam.add_response("create_role", {"Role": MADE})
+    iam.add_client_error("get_role", "NoSuchEntity")
+    iam.add_response("get_role", {"Role": MADE})
+    for _policy in (SSM, ECS):
+        iam.add_response("attach_role_policy", {})
+    assert run("ecs_anywhere_role")["changed"] and sum(no_sleep) == 2
+
+
+def test_waiting_ends(stub, run, no_sleep):
+    iam = stub("iam")
+    iam.add_client_error("get_role", "NoSuchEntity")
+    iam.add_response("create_role", {"Role": MADE})
+    for _look in range(4):
+        iam.add_client_error("get_role", "NoSuchEntity")
+    result = run("ecs_anywhere_role", wait_timeout=5)
+    assert "does not show it after 5 seconds" in result["msg"] and sum(no_sleep) == 6
+
+
 @pytest.mark.parametrize(
     ("operation", "action"),
     [
@@ -281,17 +311,10 @@ def test_a_quicker_creator_is_no_error(iam, calls, run, monkeypatch):
 def test_a_missing_permission_is_named(stub, run, operation, action):
     words = f"User: arn:aws:iam::123456789012:user/x is not authorized to perform: {action} on resource: role r"
     iam = stub("iam")
-    made = {
-        "Path": "/",
-        "RoleName": "ecsAnywhereRole",
-        "RoleId": "AROAEXAMPLEEXAMPLE12",
-        "Arn": "arn:aws:iam::123456789012:role/ecsAnywhereRole",
-        "CreateDate": 0,
-    }
     if operation != "get_role":
         iam.add_client_error("get_role", "NoSuchEntity")
     if operation == "attach_role_policy":
-        iam.add_response("create_role", {"Role": made})
+        iam.add_response("create_role", {"Role": MADE})
     iam.add_client_error(operation, "AccessDenied", words)
     result = run("ecs_anywhere_role", wait=False)
     assert result["failed"] and "role ecsAnywhereRole" in result["msg"]
