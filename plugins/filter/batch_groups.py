@@ -57,8 +57,8 @@ _value:
 
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import all_groups
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_groups
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import all_groups
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
 
 
 def groups(reads: Any, kind: str | None = None, registered: Any = None) -> Any:

@@ -61,7 +61,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
 
 
 class FilterModule:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import ACTIVATION
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import FLEET
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import NODE_ROLE
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import all_groups
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_groups
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import batch_plan
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import group_key
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import ACTIVATION
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import FLEET
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import NODE_ROLE
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import all_groups
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import group_key
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
 
 MI = "mi-0123456789abcdef0"

@@ -1,0 +1,266 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# This is a private module_util: it may change without notice.
+
+"""The plans of a whole batch, and what its servers share: pure functions of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Read
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import account_of
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import role_name_problem
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+
+# RegistrationLimit of CreateActivation, from botocore's model of it.
+REGISTRATIONS_OF_AN_ACTIVATION = 1000
+
+
+def group_key(wanted: Read, *names: str) -> str:
+    """One string for the values of *names*; equal strings may share an AWS call."""
+    return "|".join(repr(wanted[name]) for name in names)
+
+
+# Steps that need a registration of an activation.
+REGISTERING = ("register", "replace_registration")
+
+# What may share a look at the fleet, a node role, a repair of managed nodes that lost it, an activation.
+FLEET = ("profile", "region", "cluster")
+NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role", "iam_role_options")
+REPAIR = ("profile", "region", "iam_role")
+ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
+
+
+def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> list[dict[str, Any]]:
+    names = tuple(names)
+    groups: dict[str, dict[str, Any]] = {}
+    for host, read in reads.items():
+        wanted = read["wanted"]
+        key = group_key(wanted, *names)
+        group = groups.setdefault(key, {**{name: wanted[name] for name in names}, "key": key, "hosts": []})
+        group["hosts"].append(host)
+    return list(groups.values())
+
+
+def _usable(reads: Mapping[str, Read | None]) -> dict[str, Read]:
+    """A host that was skipped, failed or could not be reached has no read."""
+    return {host: read for host, read in reads.items() if read and read.get("wanted")}
+
+
+def _managed_roles(reads: Mapping[str, Read]) -> list[dict[str, Any]]:
+    """The node roles to keep right. Servers of several Regions may share one: each group knows all Regions of it."""
+    groups = [group for group in _groups(reads, NODE_ROLE) if group["manage_iam_role"]]
+    groups = [group for group in groups if not role_name_problem(group)]
+    for group in groups:
+        *path, group["name"] = role_name(group["iam_role"]).split("/")
+        group["path"] = "/" + "/".join([*path, ""]) if path else None
+    at_odds = _roles_at_odds(groups)
+    groups = [group for group in groups if group["key"] not in at_odds]
+    for group in groups:
+        options = group["iam_role_options"]
+        if options.get("policy_mode") == "least_privilege" or options.get("trust") == "restricted":
+            shared = {g["region"] for g in groups if _same_role(g) == _same_role(group)}
+            group["regions"] = sorted(options.get("regions") or shared)
+        else:
+            group["regions"] = None
+    return groups
+
+
+def _same_role(group: Read) -> tuple[str, str]:
+    return group["profile"], role_name(group["iam_role"])
+
+
+def _roles_at_odds(groups: Iterable[Read]) -> dict[str, str]:
+    """Roles that servers of the batch want in different ways, by group: each run would undo what it just did."""
+    wishes: dict[tuple[str, str], set[str]] = {}
+    groups = list(groups)
+    for group in groups:
+        wishes.setdefault(_same_role(group), set()).add(repr(group["iam_role_options"]))
+    return {
+        group["key"]: f"servers of this batch want the node role {group['iam_role']} with different "
+        "ecs_anywhere_iam_role_options: give all of them the same, or each kind a role of its own"
+        for group in groups
+        if len(wishes[_same_role(group)]) > 1
+    }
+
+
+# Collecting the reads of a large batch costs more than grouping them: all that a plan needs comes from one collection.
+KINDS = ("fleet", "role", "activation")
+
+
+def all_groups(reads: Mapping[str, Read | None]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: batch_groups(reads, kind) for kind in KINDS}
+
+
+def batch_groups(
+    reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
+) -> list[dict[str, Any]]:
+    """What "once per batch" means: one entry for each set of servers that share everything that matters to *kind*.
+
+    C(fleet): whom to ask AWS about, with the mi- ids known there. C(role): the node roles to manage. C(activation):
+    activations that the caller brought and that a server will need. With *registered*, results of
+    M(ssm_agent_registration) by host, only those hosts count and a new mi- id comes from there.
+    """
+    usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
+    if kind == "role":
+        return _managed_roles(usable)
+    if kind == "activation":
+        brought = {
+            host: read
+            for host, read in usable.items()
+            if read["wanted"]["activation_id"] and not read["ssm_agent"]["registration"]["managed_instance_id"]
+        }
+        return _groups(brought, ACTIVATION)
+    groups = _groups(usable, FLEET)
+    managed = _managed_roles(usable)
+    for group in groups:
+        ids = (
+            ((registered or {}).get(host) or {}).get("managed_instance_id")
+            or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]
+            or usable[host]["ssm_agent"]["registration"]["former_managed_instance_id"]
+            for host in group["hosts"]
+        )
+        group["managed_instance_ids"] = sorted({i for i in ids if i})
+        # One that is to be as AWS's guide has it can be looked at by the way.
+        roles = {r["key"]: r["iam_role"] for r in managed if set(r["hosts"]) & set(group["hosts"])}
+        plain = len(roles) == 1 and not any(usable[host]["wanted"]["iam_role_options"] for host in group["hosts"])
+        group["role_key"], group["iam_role"] = next(iter(roles.items())) if plain else (None, None)
+    return groups
+
+
+def _errors(results: Iterable[Read], answer: str) -> dict[str, str]:
+    """The messages of failed items, by group. Their `failed` was taken back so that they stop their own servers only;
+    what tells them is that the *answer* of the module is missing."""
+    return {r["item"]["key"]: r.get("msg") or "it failed without a message" for r in results if answer not in r}
+
+
+def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
+    owners: dict[str, list[str]] = {}
+    for host, read in reads.items():
+        instance_id = read["ssm_agent"]["registration"]["managed_instance_id"]
+        if instance_id:
+            owners.setdefault(instance_id, []).append(host)
+    return {
+        host: f"{instance_id} is also the identity of {', '.join(h for h in hosts if h != host)}: one was cloned "
+        "from the other. Keep one, and clear the registration of the rest with ssm_agent_registration (state: cleared)"
+        for instance_id, hosts in owners.items()
+        if len(hosts) > 1
+        for host in hosts
+    }
+
+
+def _activation_problem(group: Read, result: Read | None, needed: int) -> str | None:
+    """Is the caller's own activation good for all servers that need it?"""
+    if result is None:  # all of them had an id when the activations were looked at
+        return (
+            f"its managed node was deregistered at AWS, and the activation {group['activation_id']} was not looked at, "
+            "because the server is registered: clear that with ssm_agent_registration (state: cleared), or leave "
+            "ecs_anywhere_activation_id empty"
+        )
+    if "activations" not in result:
+        return str(result.get("msg"))
+    name = group["activation_id"]
+    found = next((a for a in result["activations"] if a["activation_id"] == name), None)
+    if found is None:
+        return f"the activation {name} does not exist in {group['region']}: it was deleted, or is of another Region"
+    if found["expired"]:
+        return f"the activation {name} expired at {found['expiration_date']}: make a new one"
+    left = found["registration_limit"] - found["registrations_count"]
+    if left < needed:
+        return f"the activation {name} has {left} registrations left, {needed} servers of this batch need one"
+    return None
+
+
+def _node_roles(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """The repairs of node roles, one entry for each role. Every plan is told which of them is its own."""
+    repaired = {h: reads[h] for h, plan in plans.items() if any(s["name"] == "repair_node_role" for s in plan["steps"])}
+    groups = _groups(repaired, REPAIR)
+    for group in groups:
+        group["managed_instance_ids"] = {
+            host: repaired[host]["ssm_agent"]["registration"]["managed_instance_id"] for host in group["hosts"]
+        }
+        for host in group["hosts"]:
+            plans[host]["node_role"] = group["key"]
+    return groups
+
+
+def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """What is to be deregistered, one entry for each cluster, with the ARNs by host."""
+    groups = _groups({host: reads[host] for host, plan in plans.items() if plan["leftovers"]}, FLEET)
+    for group in groups:
+        group["container_instances"] = {host: plans[host]["leftovers"] for host in group["hosts"]}
+    return groups
+
+
+def batch_plan(
+    reads: Mapping[str, Read | None],
+    fleet_results: Iterable[Read] = (),
+    role_results: Iterable[Read] = (),
+    activation_results: Iterable[Read] = (),
+) -> dict[str, Any]:
+    """The plan of every server of the batch, and the activations and repairs of node roles that they need together.
+
+    The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
+    C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
+    C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host, and
+    C(leftovers), one entry for each cluster that has container instances to deregister.
+    """
+    usable = _usable(reads)
+    fleet_results = list(fleet_results)
+    fleet_errors = _errors(fleet_results, "instances")
+    fleets = {
+        result["item"]["key"]: {
+            "error": fleet_errors.get(result["item"]["key"]),
+            "account": account_of((result.get("cluster") or {}).get("arn")),
+            "instances": {i["managed_instance_id"]: i for i in result.get("instances", ())},
+        }
+        for result in fleet_results
+    }
+    managed = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+    managed = [group for group in managed if not role_name_problem(group)]
+    role_errors = {**_errors(role_results, "iam_role"), **_roles_at_odds(managed)}
+    clones = _clone_problems(usable)
+    plans: dict[str, Plan] = {}
+    for host, read in usable.items():
+        wanted = read["wanted"]
+        plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)
+        role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
+        plan["problems"] += [problem for problem in (role_error, clones.get(host)) if problem]
+        plan["activation"] = plan["node_role"] = None
+        plans[host] = plan
+
+    registering = {
+        host: usable[host]
+        for host, plan in plans.items()
+        if not plan["problems"] and any(step["name"] in REGISTERING for step in plan["steps"])
+    }
+    own = {result["item"]["key"]: result for result in activation_results if "item" in result}
+    activations = []
+    for group in _groups(registering, ACTIVATION):
+        if not group["activation_id"]:
+            for start in range(0, len(group["hosts"]), REGISTRATIONS_OF_AN_ACTIVATION):
+                hosts = group["hosts"][start : start + REGISTRATIONS_OF_AN_ACTIVATION]
+                part = {**group, "key": f"{group['key']}#{start}", "hosts": hosts, "count": len(hosts)}
+                activations.append(part)
+                for host in hosts:
+                    plans[host]["activation"] = part["key"]
+            continue
+        problem = _activation_problem(group, own.get(group["key"]), len(group["hosts"]))
+        for host in group["hosts"] if problem else ():
+            plans[host]["problems"].append(problem)
+    for plan in plans.values():
+        if plan["problems"]:
+            plan["steps"], plan["leftovers"] = [], []
+    return {
+        "plans": plans,
+        "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
+        "activations": activations,
+        "node_roles": _node_roles(usable, plans),
+        "leftovers": _leftover_groups(usable, plans),
+    }

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# This is a private module_util: it may change without notice.
+
+"""What is wrong with a server itself, whatever AWS says: a pure function of (host, wanted)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Read = Mapping[str, Any]
+
+# Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13,
+# which it does not name yet but which has the same packages).
+SUPPORTED_SYSTEMS = {
+    "debian": ("11", "12", "13"),
+    "ubuntu": ("20.04", "22.04", "24.04"),
+}
+SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
+
+# The newest Docker API that the ECS agent speaks (its own list of client versions ends there, agent 1.105). An engine
+# whose oldest API is newer than this leaves the agent without any client.
+NEWEST_API_OF_ECS_AGENT = (1, 44)
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    return tuple(int(part) for part in (text or "").split(".") if part.isdigit())
+
+
+def host_problems(host: Read, wanted: Read) -> list[str]:
+    """Everything about the server itself that stands in the way, each with the way out."""
+    problems = []
+    system = host["os"]
+    if not host["effective_user_is_root"]:
+        problems.append("the role needs root on the server: set `become: true` and a user who may use it")
+    supported = SUPPORTED_SYSTEMS.get(system["id"] or "", ())
+    if system["version_id"] not in supported:
+        names = ", ".join(f"{name} {'/'.join(versions)}" for name, versions in sorted(SUPPORTED_SYSTEMS.items()))
+        what = system["pretty_name"] or f"{system['id']} {system['version_id']}"
+        problems.append(f"{what} is not supported; supported are {names}")
+    if host["architecture"] not in SUPPORTED_ARCHITECTURES:
+        problems.append(
+            f"the architecture {host['architecture']} is not supported: AWS builds the agents for "
+            + " and ".join(SUPPORTED_ARCHITECTURES)
+        )
+    if not host["systemd"]:
+        problems.append("systemd does not run here (no /run/systemd/system): the agents are systemd services")
+    docker = host["docker"]
+    if docker["podman_shim"]:
+        problems.append(
+            "`docker` is podman's compatibility shim, which the ECS agent cannot work with: remove podman-docker, then "
+            "let the role install Docker (ecs_anywhere_docker_source)"
+        )
+    elif not docker["installed"] and wanted["docker_source"] == "none":
+        problems.append("Docker is not installed and ecs_anywhere_docker_source is `none`: install Docker, or set it")
+    elif docker["min_api_version"] and _version(docker["min_api_version"]) > NEWEST_API_OF_ECS_AGENT:
+        newest = ".".join(str(part) for part in NEWEST_API_OF_ECS_AGENT)
+        problems.append(
+            f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at "
+            f"most {newest}: install an older Docker, or set its min-api-version"
+        )
+    imds = host["imds"]
+    if imds["reachable"] and imds["role"]:
+        problems.append(
+            f"this is an EC2 instance with the role {imds['role']}, whose credentials both agents would take for "
+            "their own: detach its instance profile, or register it as an ordinary EC2 container instance"
+        )
+    return problems
