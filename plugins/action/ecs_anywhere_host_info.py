@@ -4,24 +4,11 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
-
-
-def without_secrets(wanted: dict[str, Any]) -> dict[str, Any]:
-    """*wanted*, its agent settings as the files would hold them and masked as the server masks its own.
-
-    As plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
-    """
-    files = {
-        path: {k: None if v is None else _ecs_config.masked(k, v) for k, v in _ecs_config.wanted_settings(s).items()}
-        for path, s in (wanted.get("ecs_config") or {}).items()
-    }
-    plain: dict[str, Any] = json.loads(json.dumps({**wanted, "ecs_config": files}))
-    return plain
+from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _role_options
 
 
 class ActionModule(ActionBase):
@@ -34,8 +21,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        wanted = args.pop("wanted", None)
-        if wanted is not None:
+        wanted = None
+        if args.pop("wanted", None):
             strategy = self._task.get_play().strategy.rsplit(".", 1)[-1]
             if not (strategy.endswith("linear") or strategy == "debug"):
                 return {
@@ -45,10 +32,18 @@ class ActionModule(ActionBase):
                     "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
             try:
-                wanted = without_secrets(wanted)
+                wanted = self._wanted(task_vars or {})
             except ValueError as error:
-                return {**result, "failed": True, "msg": f"The settings of the ECS agent: {error}"}
+                return {**result, "failed": True, "msg": str(error)}
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         if wanted is not None:
             result["wanted"] = wanted
         return result
+
+    def _wanted(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Validates too: Ansible's own validation is a task entry of its own, which a play may leave out."""
+        if not self._task._role:
+            raise ValueError("wanted: only a role has variables that say what is wanted")
+        names = [f"{_role_options.PREFIX}{name}" for name in _role_options.NAMES.values()]
+        values = self._templar.template({name: task_vars[name] for name in names if name in task_vars})
+        return _role_options.wanted_of(values, _role_options.options_of(Path(self._task._role._role_path)))

@@ -240,7 +240,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
 
     host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "account": str or None,
     "instances": {mi- id: instance}}).
-    wanted: the role's variables, see C(__ecs_anywhere_wanted) in the role. Returns C(problems), sentences that forbid
+    wanted: the role's variables, see plugin_utils/_role_options.py. Returns C(problems), sentences that forbid
     to go on, C(steps), each with C(name) and C(reason), in the order in which they are carried out, and C(leftovers),
     the ARNs of container instances to deregister. One that is right has none of these.
     """

@@ -33,13 +33,12 @@ attributes:
 options:
   wanted:
     description:
-      - What the server should become. The module returns it as it is, so that one result holds both what is and what is
-        wanted.
-      - The action plugin of the same name keeps it on the controller, so that it is never sent to the server.
-      - Settings of the ECS agent under C(ecs_config), by file, are returned as that file would hold them, with secrets
-        masked as in RV(ecs_config).
-      - With it the task fails under a strategy that knows no run-once tasks, such as V(free).
-    type: dict
+      - Whether to return, beside what is, what the variables of the role around the task want of the server, so that
+        one result holds both. It is the action plugin of the same name that does it, on the controller.
+      - It fails if a variable is not as the role documents it, and under a strategy that knows no run-once tasks, such
+        as V(free).
+    type: bool
+    default: false
 requirements:
   - Linux. Run it as root (C(become)), or most of the result is V(null).
 """
@@ -57,10 +56,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 wanted:
-  description: The option O(wanted), as it is.
-  returned: when O(wanted) was given
+  description:
+    - What the role's variables want. The settings of the ECS agent are under C(ecs_config), by file, as that file would
+      hold them, with secrets masked as in RV(ecs_config).
+  returned: when O(wanted=true)
   type: dict
-  sample: {}
+  sample: {region: eu-west-1, cluster: edge}
 managed_instance_id:
   description: The same as RV(ssm_agent.registration.managed_instance_id).
   returned: always
@@ -764,11 +765,8 @@ def look() -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"wanted": {"type": "dict"}}, supports_check_mode=True)
-    result = look()
-    if module.params["wanted"] is not None:
-        result["wanted"] = module.params["wanted"]
-    module.exit_json(changed=False, **result)
+    module = AnsibleModule(argument_spec={"wanted": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module.exit_json(changed=False, **look())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -21,12 +22,12 @@ THERE = {
 ABSENT = {"managed_instance_id": "mi-1", "ssm": None, "ecs": None}
 
 
-def act(plugin, args, answers, strategy="linear"):
+def act(plugin, args, answers, strategy="linear", role=None, task_vars=None):
     """Run an action with a module that gives *answers*, one an execution. Returns the result and what it was asked."""
     action = plugin.ActionModule.__new__(plugin.ActionModule)
     play = SimpleNamespace(strategy=strategy)
     action._task = SimpleNamespace(
-        args=args, get_play=lambda: play, async_val=0, check_mode=False, diff=False, action="x"
+        args=args, get_play=lambda: play, async_val=0, check_mode=False, diff=False, action="x", _role=role
     )
     action._supports_async = True
     asked = []
@@ -39,39 +40,40 @@ def act(plugin, args, answers, strategy="linear"):
     action._connection = SimpleNamespace(
         _shell=SimpleNamespace(tmpdir=None), _load_name="local", _play_context=None, become=None
     )
-    return action.run(task_vars={}), asked
+    action._templar = SimpleNamespace(template=lambda values: values)  # values here have no templates
+    return action.run(task_vars=task_vars or {}), asked
 
 
 class TestHostInfo:
+    GOOD: ClassVar = {"ecs_anywhere_region": "eu-west-1", "ecs_anywhere_cluster": "edge"}
+
+    def look(self, task_vars, strategy="linear", **args):
+        role = SimpleNamespace(_role_path=str(Path(__file__).resolve().parents[4] / "roles" / "ecs_anywhere"))
+        return act(ecs_anywhere_host_info, args, [{"hostname": "a"}], strategy, role=role, task_vars=task_vars)
+
     def test_what_is_wanted_stays_on_the_controller(self):
-        wanted = {"region": "eu-west-1"}
-        result, asked = act(ecs_anywhere_host_info, {"wanted": wanted}, [{"hostname": "a"}])
+        result, asked = self.look(self.GOOD, wanted=True)
         assert asked == [{}]
         assert result["hostname"] == "a"
         assert result["wanted"]["region"] == "eu-west-1"
 
-    def test_settings_are_texts_and_secrets_hashes(self):
-        files = {"/etc/ecs/ecs.config": {"ECS_ENGINE_AUTH_DATA": {"a": "secret"}, "ECS_X": True, "ECS_Y": None}}
-        result, _asked = act(ecs_anywhere_host_info, {"wanted": {"ecs_config": files}}, [{}])
-        settings = result["wanted"]["ecs_config"]["/etc/ecs/ecs.config"]
-        assert settings["ECS_X"] == "true" and settings["ECS_Y"] is None
-        assert settings["ECS_ENGINE_AUTH_DATA"].startswith("sha256:")
-        assert "secret" not in str(result)
+    def test_a_bad_variable_of_the_role_fails_before_anything(self):
+        result, asked = self.look({"ecs_anywhere_region": "eu-west-1"}, wanted=True)
+        assert result["failed"] and "ecs_anywhere_cluster" in result["msg"] and asked == []
 
-    def test_a_setting_that_no_file_can_hold_fails_before_anything(self):
-        files = {"/etc/ecs/ecs.config": {"ECS_X": "a\nb"}}
-        result, asked = act(ecs_anywhere_host_info, {"wanted": {"ecs_config": files}}, [{}])
-        assert result["failed"] and "line break" in result["msg"] and asked == []
+    def test_nothing_is_wanted_outside_of_a_role(self):
+        result, asked = act(ecs_anywhere_host_info, {"wanted": True}, [{}], task_vars=self.GOOD)
+        assert result["failed"] and "only a role" in result["msg"] and asked == []
 
     @pytest.mark.parametrize("strategy", ["free", "host_pinned", "ansible.builtin.free"])
     def test_a_strategy_without_once_is_refused(self, strategy):
-        result, asked = act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)
+        result, asked = self.look(self.GOOD, strategy, wanted=True)
         assert result["failed"] and strategy.rsplit(".", 1)[-1] in result["msg"] and asked == []
 
     @pytest.mark.parametrize("strategy", ["linear", "ansible.builtin.linear", "debug"])
     def test_a_linear_strategy_is_fine_and_any_without_a_batch(self, strategy):
-        assert "failed" not in act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)[0]
-        assert "failed" not in act(ecs_anywhere_host_info, {}, [{}], "free")[0]
+        assert "failed" not in self.look(self.GOOD, strategy, wanted=True)[0]
+        assert "failed" not in self.look({}, "free")[0]
 
 
 class TestWaiting:

@@ -175,9 +175,8 @@ def test_a_registered_server(look, server, serve, monkeypatch):
     metadata = {"Cluster": "edge", "ContainerInstanceArn": ARN, "Version": "Amazon ECS Agent - v1.105.1 (*8dfceca6)"}
     monkeypatch.setattr(module, "INTROSPECTION", serve({"GET /v1/metadata": json.dumps(metadata)})[0])
 
-    result = look(wanted={"cluster": "edge"})
+    result = look()
     assert result["unreadable"] == []
-    assert result["wanted"] == {"cluster": "edge"}
     assert result["machine_id"] == "0123" and result["systemd"]
     assert (result["cgroup_version"], result["memory_cgroup"]) == (2, True)
     assert result["package_manager"]["name"] == "dpkg"

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the role's variables want of a server. Private to this collection.
+
+As an expression of Jinja this would be compiled, and every filter plugin be loaded, anew for each server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+
+Options = dict[str, Any]
+
+PREFIX = "ecs_anywhere_"
+# What a plan depends on, by the name that it has there. The rest of the variables only matter to who carries it out.
+NAMES = {
+    "region": "region",
+    "cluster": "cluster",
+    "profile": "aws_profile",
+    "iam_role": "iam_role",
+    "manage_iam_role": "manage_iam_role",
+    "iam_role_options": "iam_role_options",
+    "activation_id": "activation_id",
+    "activation_lifetime": "activation_lifetime",
+    "instance_name": "instance_name",
+    "tags": "tags",
+    "ssm_agent_version": "ssm_agent_version",
+    "ecs_agent_version": "ecs_agent_version",
+    "docker_source": "docker_source",
+    "agent_config": "agent_config",
+}
+
+
+def options_of(role: Path, entry: str = "main") -> Options:
+    """What the role documents. C's loader, where PyYAML has it, needs 3 ms for what takes the other 40."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    spec = yaml.load((role / "meta" / "argument_specs.yml").read_text(), Loader=loader)
+    options: Options = spec["argument_specs"][entry]["options"]
+    return options
+
+
+def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """What is wanted, from the *values* of the role's variables. A ValueError tells all that is wrong with them.
+
+    The settings of the ECS agent are as its files would hold them, secrets masked as a server masks its own.
+    """
+    given = {f"{PREFIX}{name}": values.get(f"{PREFIX}{name}") for name in NAMES.values()}
+    spec = {name: options[name] for name in given}
+    given = {name: value for name, value in given.items() if value is not None}
+    # Plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
+    result = ArgumentSpecValidator(spec).validate(json.loads(json.dumps(given)))
+    # the validator leaves this word to whom it tells
+    wrong = [f"unknown is {e.msg}" if isinstance(e, UnsupportedError) else str(e.msg) for e in result.errors]
+    if wrong:
+        raise ValueError(f"The role's variables: {'; '.join(wrong)}")
+    wanted = {key: result.validated_parameters[f"{PREFIX}{name}"] for key, name in NAMES.items()}
+    for key, name in NAMES.items():
+        if "options" in spec[f"{PREFIX}{name}"]:  # of such the validator fills in what was not given
+            wanted[key] = {option: value for option, value in wanted[key].items() if value is not None}
+    try:
+        wanted["ecs_config"] = {
+            path: {
+                key: None if value is None else _ecs_config.masked(key, value)
+                for key, value in _ecs_config.wanted_settings(settings).items()
+            }
+            for path, settings in _ecs_config_of(wanted.pop("agent_config"), wanted).items()
+        }
+    except ValueError as error:
+        raise ValueError(f"The settings of the ECS agent: {error}") from error
+    return wanted
+
+
+def _ecs_config_of(agent_config: dict[str, Any], wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Divided among two files as AWS's own installer does it."""
+    return {
+        "/etc/ecs/ecs.config": {**agent_config, "ECS_CLUSTER": wanted["cluster"].split("/")[-1]},
+        "/var/lib/ecs/ecs.config": {"AWS_DEFAULT_REGION": wanted["region"], "ECS_EXTERNAL": "true"},
+    }
