@@ -17,6 +17,7 @@ from ._retries import retry_idempotent
 
 Client = Any
 
+CLUSTERS_PER_CALL = 100
 INSTANCES_PER_CALL = 100
 # AWS documents no limit for the filter of ListContainerInstances, but 2,000 characters for the same language in
 # placement constraints: 80 ids of 20 characters stay below.
@@ -50,6 +51,31 @@ class _GoneErrorHandler(EcsErrorHandler):
 def describe_cluster(client: Client, cluster: str) -> dict[str, Any] | None:
     clusters: list[dict[str, Any]] = client.describe_clusters(clusters=[cluster])["clusters"]
     return clusters[0] if clusters else None
+
+
+@EcsErrorHandler.common_error_handler("list the clusters")
+@retry_idempotent
+def list_clusters(client: Client) -> list[str]:
+    pages = client.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": CLUSTERS_PER_CALL})
+    arns: list[str] = pages.build_full_result()["clusterArns"]
+    return arns
+
+
+@EcsErrorHandler.common_error_handler("read the clusters")
+@retry_idempotent
+def _describe_clusters(client: Client, arns: list[str]) -> list[dict[str, Any]]:
+    clusters: list[dict[str, Any]] = client.describe_clusters(clusters=arns)["clusters"]
+    return clusters
+
+
+def clusters_in_use(client: Client) -> list[dict[str, Any]]:
+    """All active clusters of the Region that have container instances, in one call per page of 100 and one per 100."""
+    arns = list_clusters(client)
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(arns), CLUSTERS_PER_CALL):
+        found += _describe_clusters(client, arns[start : start + CLUSTERS_PER_CALL])
+    used = [c for c in found if c.get("status") == "ACTIVE" and c.get("registeredContainerInstancesCount")]
+    return sorted(used, key=lambda c: str(c["clusterName"]))
 
 
 @EcsErrorHandler.common_error_handler("list the container instances")

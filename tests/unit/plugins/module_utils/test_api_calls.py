@@ -207,6 +207,25 @@ def test_reading_what_is_missing(api):
     assert _ecs.describe_cluster(ecs, "c") is None
 
 
+def test_clusters_in_use_are_read_by_the_hundred(api):
+    client, stubber = api("ecs")
+    arns = [f"arn:aws:ecs:eu-west-1:123456789012:cluster/c{n:03d}" for n in range(150)]
+    stubber.add_response("list_clusters", {"clusterArns": arns[:100], "nextToken": "t"}, {"maxResults": 100})
+    stubber.add_response("list_clusters", {"clusterArns": arns[100:]}, {"maxResults": 100, "nextToken": "t"})
+    for chunk in (arns[:100], arns[100:]):
+        shown = [
+            {
+                "clusterArn": arn,
+                "clusterName": arn[-4:],
+                "status": "INACTIVE" if arn.endswith("7") else "ACTIVE",
+                "registeredContainerInstancesCount": int(arn.endswith(("7", "8"))),
+            }
+            for arn in reversed(chunk)
+        ]
+        stubber.add_response("describe_clusters", {"clusters": shown}, {"clusters": chunk})
+    assert [c["clusterName"] for c in _ecs.clusters_in_use(client)] == [f"c{n:03d}" for n in range(8, 150, 10)]
+
+
 def test_an_inline_policy_comes_as_a_dictionary(api):
     client, stubber = api("iam")
     answer = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "%7B%22Statement%22%3A%20%5B%5D%7D"}
