@@ -69,6 +69,14 @@ def newest_versions(instances: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     return max(found["ecs"], key=version_key), max(found["ssm"], key=version_key)
 
 
+def completed(norm: Norm, instances: Iterable[Mapping[str, Any]]) -> Norm:
+    """Of versions that are not given, the newest that some instance has."""
+    ecs_agent, ssm_agent = newest_versions(instances)
+    return norm._replace(
+        ecs_agent_version=norm.ecs_agent_version or ecs_agent, ssm_agent_version=norm.ssm_agent_version or ssm_agent
+    )
+
+
 def _when(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
@@ -229,10 +237,7 @@ def with_health(
 ) -> list[dict[str, Any]]:
     """The instances, each with its health. *seen* is an earlier answer to the same question."""
     instances = list(instances)
-    ecs_agent, ssm_agent = newest_versions(instances)
-    norm = norm._replace(
-        ecs_agent_version=norm.ecs_agent_version or ecs_agent, ssm_agent_version=norm.ssm_agent_version or ssm_agent
-    )
+    norm = completed(norm, instances)
     before = {i["managed_instance_id"]: i["health"] for i in (seen or {}).get("instances", ())}
     looked_at = (seen or {}).get("looked_at")
     return [{**i, "health": health(i, norm, before.get(i["managed_instance_id"]), looked_at)} for i in instances]

@@ -158,6 +158,26 @@ looked_at:
   returned: success
   type: str
   sample: "2026-11-23T20:45:00+00:00"
+measured_by:
+  description: What RV(instances[].health) was measured by, which is to be given again at a second look at some of them.
+  returned: success
+  type: dict
+  contains:
+    zombie_days:
+      description: As O(zombie_days).
+      type: float
+      returned: always
+      sample: 7.0
+    ecs_agent_version:
+      description: As O(ecs_agent_version), or the newest that was seen; empty if none was.
+      type: str
+      returned: always
+      sample: 1.105.1
+    ssm_agent_version:
+      description: As O(ssm_agent_version), or the newest that was seen; empty if none was.
+      type: str
+      returned: always
+      sample: 3.3.4108.0
 clusters:
   description: The clusters that were looked at.
   returned: success
@@ -513,12 +533,14 @@ def main() -> None:
     looked = {"iam_role_right": is_role_right(module, role)} if role and module.params["look_at_iam_role"] else {}
     shown = [_fleet.shown_cluster(found) for found in clusters]
     now = datetime.now(UTC)
-    norm = _health.Norm(now, *(module.params[n] for n in ("zombie_days", "ecs_agent_version", "ssm_agent_version")))
+    given = (module.params[name] for name in ("zombie_days", "ecs_agent_version", "ssm_agent_version"))
+    norm = _health.completed(_health.Norm(now, *given), instances)
     module.exit_json(
         **looked,
         **({"cluster": shown[0]} if cluster else {}),
         changed=False,
         looked_at=now.isoformat(timespec="seconds"),
+        measured_by={key: value for key, value in norm._asdict().items() if key != "now"},
         clusters=shown,
         instances=_health.with_health(instances, norm, module.params["seen"]),
     )
