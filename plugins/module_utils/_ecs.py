@@ -24,6 +24,7 @@ INSTANCES_PER_CALL = 100
 IDS_PER_FILTER = 80
 STATES_PER_CALL = 10
 TASKS_PER_CALL = 100
+ATTRIBUTES_PER_CALL = 10
 
 
 class EcsError(AnsibleAWSError):
@@ -156,3 +157,33 @@ def describe_tasks(client: Client, cluster: str, arns: list[str]) -> Iterator[di
 def stop_task(client: Client, cluster: str, arn: str, reason: str) -> bool:
     client.stop_task(cluster=cluster, task=arn, reason=reason)
     return True
+
+
+def _target(attribute: tuple[str, str, str]) -> dict[str, str]:
+    return {"targetType": "container-instance", "targetId": attribute[0], "name": attribute[1]}
+
+
+@EcsErrorHandler.common_error_handler("set the attributes of container instances")
+@retry_idempotent
+def put_attributes(client: Client, cluster: str, attributes: list[tuple[str, str, str]]) -> None:
+    """Container instance, name and value of at most 10."""
+    client.put_attributes(cluster=cluster, attributes=[{**_target(a), "value": a[2]} for a in attributes])
+
+
+@EcsErrorHandler.common_error_handler("remove attributes of container instances")
+@retry_idempotent
+def delete_attributes(client: Client, cluster: str, attributes: list[tuple[str, str, str]]) -> None:
+    """Container instance, name and value of at most 10."""
+    client.delete_attributes(cluster=cluster, attributes=[_target(a) for a in attributes])
+
+
+@EcsErrorHandler.common_error_handler("tag the container instance")
+@retry_idempotent
+def tag_resource(client: Client, arn: str, tags: dict[str, str]) -> None:
+    client.tag_resource(resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])
+
+
+@EcsErrorHandler.common_error_handler("remove tags of the container instance")
+@retry_idempotent
+def untag_resource(client: Client, arn: str, keys: list[str]) -> None:
+    client.untag_resource(resourceArn=arn, tagKeys=keys)
