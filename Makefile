@@ -35,10 +35,10 @@ help:
 
 # --- what is needed -------------------------------------------------------------------------------------------------
 
-# Debian's packages: what runs servers, and what builds their image and packages.
-TOOLS := podman runc debootstrap dpkg-scanpackages gpg openssl ssh ssh-keygen rsync iptables
+# Debian's packages: what runs servers, what builds their image and packages, and a browser that looks at reports.
+TOOLS := podman runc debootstrap dpkg-scanpackages gpg openssl ssh ssh-keygen rsync iptables chromium chromedriver
 PACKAGES := podman runc debootstrap dpkg-dev gpg gpg-agent openssl openssh-client rsync iptables netavark \
-            aardvark-dns python3-venv ca-certificates
+            aardvark-dns python3-venv ca-certificates chromium chromium-driver fonts-dejavu-core
 
 $(C)/tools: Makefile
 	@mkdir -p $(C)
@@ -103,7 +103,7 @@ unit: setup
 # emulator, the stand-in agents and the test servers are programs of their own, which it would take for plugins.
 sanity: setup
 	@rm -rf $(C)/stage && mkdir -p $(STAGE) $(C)/home/.ansible/test/cache
-	@git ls-files -c --exclude-standard | grep -vE '^tests/(emulator|agents|hosts|servers|benchmark)/' | rsync -a --ignore-missing-args --files-from=- ./ $(STAGE)/
+	@git ls-files -c --exclude-standard | grep -vE '^tests/(emulator|agents|hosts|servers|benchmark|browser)/' | rsync -a --ignore-missing-args --files-from=- ./ $(STAGE)/
 	@git -C $(STAGE) init --quiet && git -C $(STAGE) add --all
 	@ln -sfn "$$(echo $(C)/venv/lib/python*/site-packages/ansible_collections/amazon)" $(C)/stage/ansible_collections/amazon
 	@sed -nE "s/.*pip='([0-9.]+)'.*/\1/p" $(C)/venv/lib/python*/site-packages/ansible_test/_internal/python_requirements.py | \
@@ -114,6 +114,7 @@ sanity: setup
 
 integration: setup $(C)/agents/ready
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/emulator/tests tests/agents/tests
+	$(BIN)/python -m pytest -q tests/browser
 	tests/integration/run
 
 molecule: servers

@@ -17,12 +17,14 @@ from ._retries import retry_idempotent
 
 Client = Any
 
+CLUSTERS_PER_CALL = 100
 INSTANCES_PER_CALL = 100
 # AWS documents no limit for the filter of ListContainerInstances, but 2,000 characters for the same language in
 # placement constraints: 80 ids of 20 characters stay below.
 IDS_PER_FILTER = 80
 STATES_PER_CALL = 10
 TASKS_PER_CALL = 100
+ATTRIBUTES_PER_CALL = 10
 
 
 class EcsError(AnsibleAWSError):
@@ -50,6 +52,31 @@ class _GoneErrorHandler(EcsErrorHandler):
 def describe_cluster(client: Client, cluster: str) -> dict[str, Any] | None:
     clusters: list[dict[str, Any]] = client.describe_clusters(clusters=[cluster])["clusters"]
     return clusters[0] if clusters else None
+
+
+@EcsErrorHandler.common_error_handler("list the clusters")
+@retry_idempotent
+def list_clusters(client: Client) -> list[str]:
+    pages = client.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": CLUSTERS_PER_CALL})
+    arns: list[str] = pages.build_full_result()["clusterArns"]
+    return arns
+
+
+@EcsErrorHandler.common_error_handler("read the clusters")
+@retry_idempotent
+def _describe_clusters(client: Client, arns: list[str]) -> list[dict[str, Any]]:
+    clusters: list[dict[str, Any]] = client.describe_clusters(clusters=arns)["clusters"]
+    return clusters
+
+
+def clusters_in_use(client: Client) -> list[dict[str, Any]]:
+    """All active clusters of the Region that have container instances, in one call per page of 100 and one per 100."""
+    arns = list_clusters(client)
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(arns), CLUSTERS_PER_CALL):
+        found += _describe_clusters(client, arns[start : start + CLUSTERS_PER_CALL])
+    used = [c for c in found if c.get("status") == "ACTIVE" and c.get("registeredContainerInstancesCount")]
+    return sorted(used, key=lambda c: str(c["clusterName"]))
 
 
 @EcsErrorHandler.common_error_handler("list the container instances")
@@ -130,3 +157,33 @@ def describe_tasks(client: Client, cluster: str, arns: list[str]) -> Iterator[di
 def stop_task(client: Client, cluster: str, arn: str, reason: str) -> bool:
     client.stop_task(cluster=cluster, task=arn, reason=reason)
     return True
+
+
+def _target(attribute: tuple[str, str, str]) -> dict[str, str]:
+    return {"targetType": "container-instance", "targetId": attribute[0], "name": attribute[1]}
+
+
+@EcsErrorHandler.common_error_handler("set the attributes of container instances")
+@retry_idempotent
+def put_attributes(client: Client, cluster: str, attributes: list[tuple[str, str, str]]) -> None:
+    """Container instance, name and value of at most 10."""
+    client.put_attributes(cluster=cluster, attributes=[{**_target(a), "value": a[2]} for a in attributes])
+
+
+@EcsErrorHandler.common_error_handler("remove attributes of container instances")
+@retry_idempotent
+def delete_attributes(client: Client, cluster: str, attributes: list[tuple[str, str, str]]) -> None:
+    """Container instance, name and value of at most 10."""
+    client.delete_attributes(cluster=cluster, attributes=[_target(a) for a in attributes])
+
+
+@EcsErrorHandler.common_error_handler("tag the container instance")
+@retry_idempotent
+def tag_resource(client: Client, arn: str, tags: dict[str, str]) -> None:
+    client.tag_resource(resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])
+
+
+@EcsErrorHandler.common_error_handler("remove tags of the container instance")
+@retry_idempotent
+def untag_resource(client: Client, arn: str, keys: list[str]) -> None:
+    client.untag_resource(resourceArn=arn, tagKeys=keys)

@@ -51,6 +51,12 @@ def node_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict.fromkeys(_NODE_KEYS), **{key: node[key] for key in _NODE_KEYS if key in node}}
 
 
+def cluster_of(arn: str) -> str | None:
+    """The cluster's name in the ARN of a container instance. ARNs had none before 2018."""
+    parts = arn.split("/")
+    return parts[1] if len(parts) == 3 else None
+
+
 def container_instance_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     """DescribeContainerInstances' answer as modules return it."""
     versions = raw.get("versionInfo") or {}
@@ -58,6 +64,7 @@ def container_instance_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     registered = raw.get("registeredAt")
     return {
         "container_instance_arn": raw["containerInstanceArn"],
+        "cluster": cluster_of(raw["containerInstanceArn"]),
         "status": raw.get("status"),
         "agent_connected": bool(raw.get("agentConnected")),
         "agent_version": versions.get("agentVersion") or None,

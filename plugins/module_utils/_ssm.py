@@ -156,3 +156,37 @@ def list_managed_nodes(client: Client) -> list[dict[str, Any]]:
     )
     nodes: list[dict[str, Any]] = pages.build_full_result()["InstanceInformationList"]
     return nodes
+
+
+@SsmErrorHandler.common_error_handler("list the managed nodes by their tags")
+@retry_idempotent
+def nodes_with_tags(client: Client, tags: dict[str, str]) -> set[str]:
+    """The ids of all managed nodes of the Region that have every one of *tags*, in one call per page of 50."""
+    pages = client.get_paginator("describe_instance_information").paginate(
+        Filters=[{"Key": f"tag:{key}", "Values": [value]} for key, value in tags.items()],
+        PaginationConfig={"PageSize": NODES_PER_CALL},
+    )
+    return {node["InstanceId"] for node in pages.build_full_result()["InstanceInformationList"]}
+
+
+@SsmErrorHandler.common_error_handler("read the tags of the managed node")
+@retry_idempotent
+def list_node_tags(client: Client, managed_instance_id: str) -> dict[str, str]:
+    answer = client.list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=managed_instance_id)
+    return {tag["Key"]: tag["Value"] for tag in answer.get("TagList", [])}
+
+
+@SsmErrorHandler.common_error_handler("tag the managed node")
+@retry_idempotent
+def add_node_tags(client: Client, managed_instance_id: str, tags: dict[str, str]) -> None:
+    client.add_tags_to_resource(
+        ResourceType="ManagedInstance",
+        ResourceId=managed_instance_id,
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+
+
+@SsmErrorHandler.common_error_handler("remove tags of the managed node")
+@retry_idempotent
+def remove_node_tags(client: Client, managed_instance_id: str, keys: list[str]) -> None:
+    client.remove_tags_from_resource(ResourceType="ManagedInstance", ResourceId=managed_instance_id, TagKeys=keys)

@@ -14,6 +14,8 @@ description:
     fleet are denied. This repairs it, and nothing has to be registered again.
   - Drains, activates and removes external instances of a cluster. Removing goes from draining over ECS to Systems
     Manager, and goes on where an earlier run stopped, whatever is left.
+  - Sets the attributes by which tasks find their servers, and tags on both sides. The ECS agent sends attributes at
+    its first registration only, and the tags of an activation are for nodes that register later.
   - What is not given stays as it is.
   - All instances are read in as few calls as AWS's pages allow - one per 80 to list container instances, one per 100
     to describe them, one per 50 managed nodes - and only those that differ are changed. A side that is not concerned
@@ -83,6 +85,26 @@ options:
         then go on running, unknown to ECS. This is for servers that are gone, as nobody can end their tasks.
     type: bool
     default: false
+  attributes:
+    description:
+      - Attributes that the container instances should have, which placement constraints can ask for. Needs O(cluster).
+      - At most 10 for an instance. What the ECS agent sets itself (V(ecs.), V(com.amazonaws.ecs.)) is left alone.
+    type: dict
+  purge_attributes:
+    description: Whether attributes that O(attributes) does not name are removed.
+    type: bool
+    default: false
+  tags:
+    description:
+      - Tags that the managed nodes should have, and with O(cluster) the container instances as well.
+      - No list of AWS shows the tags of managed nodes. Those that have all O(tags) are found by the page; each other
+        one costs a call, and so does each with O(purge_tags).
+    type: dict
+    aliases: [resource_tags]
+  purge_tags:
+    description: Whether tags that O(tags) does not name are removed. Those of AWS (V(aws:)) are left alone.
+    type: bool
+    default: false
   iam_role:
     description:
       - The IAM role that the managed nodes should have, as name, path and name (V(service-role/MyRole)) or ARN.
@@ -108,6 +130,8 @@ notes:
     With O(cluster) C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
     C(ecs:UpdateContainerInstancesState); to remove C(ecs:DeregisterContainerInstance) and
     C(ssm:DeregisterManagedInstance); to stop tasks C(ecs:ListTasks), C(ecs:DescribeTasks), C(ecs:StopTask).
+    With O(attributes) C(ecs:PutAttributes) and C(ecs:DeleteAttributes); with O(tags) C(ssm:ListTagsForResource),
+    C(ssm:AddTagsToResource), C(ssm:RemoveTagsFromResource), C(ecs:TagResource) and C(ecs:UntagResource).
   - >-
     AWS's documentation: "UpdateManagedInstanceRole"
     (U(https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateManagedInstanceRole.html)),
@@ -165,6 +189,14 @@ EXAMPLES = r"""
   hybrid.ecs_anywhere.ecs_external_instance:
     managed_instance_ids: [mi-0123456789abcdef0, mi-0123456789abcdef1]
     cluster: edge
+    region: eu-west-1
+
+- name: Say where two servers are, for tasks that must run in that hall
+  hybrid.ecs_anywhere.ecs_external_instance:
+    managed_instance_ids: [mi-0123456789abcdef0, mi-0123456789abcdef1]
+    cluster: edge
+    attributes: {hall: "4", gpu: none}
+    tags: {cost-centre: "4711"}
     region: eu-west-1
 
 - name: Take a server that burned down out of ECS and Systems Manager
@@ -235,6 +267,19 @@ instances:
       returned: when ECS was asked
       sample:
         "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef": DRAINING
+    attributes:
+      description: The attributes of its container instances by ARN, without those that the agent sets.
+      type: dict
+      returned: when O(attributes) is given
+      sample:
+        "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef": {"hall": "4"}
+    tags:
+      description:
+        - The tags of its managed node (by its id) and of its container instances (by ARN), without those of AWS.
+        - Of a managed node that has O(tags) no others are shown, unless O(purge_tags) made them known.
+      type: dict
+      returned: when O(tags) is given
+      sample: {"mi-0123456789abcdef0": {"cost-centre": "4711"}}
     waits_for:
       description: What has to happen before it is finished. Empty if nothing.
       type: str
@@ -260,11 +305,14 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _instance_run
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _label_run
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _role_refused
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._external_instance import Wish
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._instance_run import Server
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._instance_steps import Goal
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import Labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 State = dict[str, Any]
@@ -283,10 +331,14 @@ def problem_of(params: dict[str, Any]) -> str | None:
         return "state=absent needs cluster, or sides=ssm to remove nothing but the managed nodes"
     if state == "absent" and params["iam_role"] is not None:
         return "iam_role is of no use with state=absent"
+    if state == "absent" and (params["attributes"] is not None or params["tags"] is not None):
+        return "attributes and tags are of no use with state=absent"
+    if params["attributes"] is not None and not cluster:
+        return "attributes needs cluster: they are of container instances"
     return _external_instance.problem_of_ids(params["managed_instance_ids"])
 
 
-def state_of(server: Server, asked_ecs: bool, asked_ssm: bool, goal: Goal) -> State:
+def state_of(server: Server, asked_ecs: bool, asked_ssm: bool, goal: Goal, labels: Labels) -> State:
     """What may change of a server, as far as it was looked at."""
     state: State = {}
     if asked_ssm:
@@ -295,6 +347,12 @@ def state_of(server: Server, asked_ecs: bool, asked_ssm: bool, goal: Goal) -> St
         state["managed_node"] = server.node is not None
     if asked_ecs:
         state["container_instances"] = server.statuses()
+    there = dict(sorted(server.instances.items()))
+    if labels.attributes is not None:
+        state["attributes"] = {arn: _labels.custom(i["attributes"]) for arn, i in there.items()}
+    if labels.tags is not None:
+        node = {server.id: server.node["tags"]} if server.node and "tags" in server.node else {}
+        state["tags"] = {**node, **{arn: _labels.users(i["tags"]) for arn, i in there.items()}}
     return state
 
 
@@ -336,6 +394,10 @@ def main() -> None:
             "sides": {"type": "list", "elements": "str", "choices": ["ecs", "ssm"], "default": ["ecs", "ssm"]},
             "stop_standalone_tasks": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            "attributes": {"type": "dict"},
+            "purge_attributes": {"type": "bool", "default": False},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": False},
             "iam_role": {"type": "str", "aliases": ["role"]},
             "iam_propagation_timeout": {"type": "int", "default": 120},
             # the action plugin's, which calls this module as often as it takes
@@ -347,7 +409,10 @@ def main() -> None:
     )
     p = module.params
     ids = list(dict.fromkeys(p["managed_instance_ids"]))
-    problem = problem_of(p)
+    labels = Labels(
+        _labels.as_texts(p["attributes"]), p["purge_attributes"], _labels.as_texts(p["tags"]), p["purge_tags"]
+    )
+    problem = problem_of(p) or _labels.problem_of(labels)
     wish = Wish()
     try:
         wish = Wish(iam_role=None if p["iam_role"] is None else role_name(p["iam_role"]))
@@ -361,7 +426,7 @@ def main() -> None:
     goal = Goal(p["state"], p["force"], "ecs" in p["sides"], "ssm" in p["sides"])
     leaving = goal.state == "absent"
     asked_ecs = bool(p["cluster"]) and (goal.ecs or not leaving)
-    asked_ssm = goal.ssm if leaving else wish.iam_role is not None or not asked_ecs
+    asked_ssm = goal.ssm if leaving else wish.iam_role is not None or labels.tags is not None or not asked_ecs
     ecs = module.client("ecs") if asked_ecs else None
     ssm = module.client("ssm") if asked_ssm else None
     where = _errors.place(module, cluster=p["cluster"], role=wish.iam_role)
@@ -373,15 +438,18 @@ def main() -> None:
     servers: list[Server] = []
     try:
         servers = _instance_run.find(ecs, ssm, p["cluster"], ids)
+        _label_run.read_node_tags(ssm, servers, labels)
     except AnsibleAWSError as error:
         failure = error
     if failure:
         _errors.fail(module, failure, where)
 
-    before = {s.id: state_of(s, asked_ecs, asked_ssm, goal) for s in servers}
+    before = {s.id: state_of(s, asked_ecs, asked_ssm, goal, labels) for s in servers}
     if module.check_mode:  # the only place that asks
         aws: _instance_run.Aws = _instance_run.Prediction(p["wait"])
+        writer: _label_run.Writer = _label_run.Prediction()
     else:
+        writer = _label_run.Writer(ecs, ssm, p["cluster"])
         aws = _instance_run.Aws(ecs, ssm, p["cluster"], patience)
     run = _instance_run.Run(aws, where)
     if asked_ssm and not leaving:
@@ -390,7 +458,8 @@ def main() -> None:
         run.settle(servers, goal, p["stop_standalone_tasks"])
     if asked_ecs and not leaving:
         _instance_run.complain_of_missing(servers, where)
-    report(module, servers, before, {s.id: state_of(s, asked_ecs, asked_ssm, goal) for s in servers})
+    _label_run.label(servers, labels, writer, where)
+    report(module, servers, before, {s.id: state_of(s, asked_ecs, asked_ssm, goal, labels) for s in servers})
 
 
 if __name__ == "__main__":

@@ -6,26 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ecs_external_instance_info
-short_description: Show external instances of an ECS cluster joined with their managed nodes
+short_description: Show external instances of ECS clusters joined with their managed nodes, and how they fare
 version_added: 0.1.0
 description:
   - An external instance is two things to AWS, a managed node of Systems Manager and a container instance of an ECS
     cluster. This module shows them joined by their managed instance id (C(mi-...)).
   - Any number of instances is read in as few calls as AWS's pages allow - one for the cluster, one per 100 instances
     to list them (80 when O(managed_instance_ids) names them), one per 100 to describe them, one per 50 managed nodes.
+  - It says how each fares, and what repairs it (RV(instances[].health)). That costs no calls.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
 options:
   cluster:
     description:
       - Name or ARN of the cluster. It must exist and be active.
+      - Not given means every cluster of the Region that has container instances, and every managed node of the Region
+        that is not of EC2, be it in a cluster or not. With O(iam_role), of the nodes in no cluster only those that have
+        this role.
     type: str
-    required: true
   managed_instance_ids:
     description:
       - Only these instances, each of which gets an entry in the result even if neither side knows it.
       - Not given means all external instances of the cluster.
       - An empty list means none. Then only the cluster is looked up.
+      - Needs O(cluster).
     type: list
     elements: str
   iam_role:
@@ -43,6 +47,28 @@ options:
       - It costs three calls, and spares the start of another module where the role is right.
     type: bool
     default: false
+  zombie_days:
+    description:
+      - An instance that neither side has heard of for more days than this is dead (V(zombie)), not just disconnected.
+    type: float
+    default: 7
+  ecs_agent_version:
+    description:
+      - An ECS agent older than this is outdated. By default one that is older than the newest of the instances shown.
+    type: str
+    default: ""
+  ssm_agent_version:
+    description:
+      - An SSM agent older than this is outdated. By default one that is older than the newest of the instances shown.
+    type: str
+    default: ""
+  seen:
+    description:
+      - An earlier result of this module (of its instances C(managed_instance_id) and C(health) are enough).
+      - On healthy servers the ECS agent is not connected for moments, several times an hour, and AWS does not tell
+        since when. So at one look it is V(flapping), and V(disconnected) only if it is seen so again 60 seconds later
+        or more.
+    type: dict
   wait:
     description:
       - Look every five seconds until every instance is V(Online) to Systems Manager, and V(ACTIVE) and connected
@@ -57,8 +83,8 @@ options:
 notes:
   - >-
     Permissions: C(ecs:DescribeClusters), C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
-    C(ssm:DescribeInstanceInformation). With O(look_at_iam_role) C(iam:GetRole), C(iam:ListAttachedRolePolicies) and
-    C(iam:ListRolePolicies).
+    C(ssm:DescribeInstanceInformation). Without O(cluster) also C(ecs:ListClusters).
+    With O(look_at_iam_role) C(iam:GetRole), C(iam:ListAttachedRolePolicies) and C(iam:ListRolePolicies).
   - >-
     AWS's documentation: "Cluster query language"
     (U(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html)),
@@ -83,9 +109,18 @@ EXAMPLES = r"""
     region: eu-west-1
   register: fleet
 
-- name: Those that ECS cannot reach
+- name: Everything of a Region that is not as it should be, and what repairs it
+  hybrid.ecs_anywhere.ecs_external_instance_info:
+    region: eu-west-1
+    iam_role: ecsAnywhereRole
+  register: region
+
+- name: Say it
   ansible.builtin.debug:
-    msg: "{{ fleet.instances | rejectattr('ecs.agent_connected') | map(attribute='managed_instance_id') }}"
+    msg: "{{ item.health.state }}: {{ item.health.message }}. {{ item.health.repair }}"
+  loop: "{{ region.instances | rejectattr('health.state', 'eq', 'healthy') }}"
+  loop_control:
+    label: "{{ item.managed_instance_id }}"
 
 - name: Two of them
   hybrid.ecs_anywhere.ecs_external_instance_info:
@@ -118,11 +153,37 @@ missing:
   type: list
   elements: str
   sample: [mi-0123456789abcdef0]
-cluster:
-  description: The cluster.
+looked_at:
+  description: When it was looked, as the controller's clock says.
+  returned: success
+  type: str
+  sample: "2026-11-23T20:45:00+00:00"
+measured_by:
+  description: What RV(instances[].health) was measured by, which is to be given again at a second look at some of them.
   returned: success
   type: dict
   contains:
+    zombie_days:
+      description: As O(zombie_days).
+      type: float
+      returned: always
+      sample: 7.0
+    ecs_agent_version:
+      description: As O(ecs_agent_version), or the newest that was seen; empty if none was.
+      type: str
+      returned: always
+      sample: 1.105.1
+    ssm_agent_version:
+      description: As O(ssm_agent_version), or the newest that was seen; empty if none was.
+      type: str
+      returned: always
+      sample: 3.3.4108.0
+clusters:
+  description: The clusters that were looked at.
+  returned: success
+  type: list
+  elements: dict
+  contains: &cluster
     name:
       description: Its name.
       type: str
@@ -138,6 +199,11 @@ cluster:
       type: str
       returned: always
       sample: ACTIVE
+cluster:
+  description: The cluster.
+  returned: when O(cluster) is given
+  type: dict
+  contains: *cluster
 instances:
   description: The external instances, sorted by managed instance id.
   returned: success
@@ -243,6 +309,11 @@ instances:
           type: str
           returned: always
           sample: arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef
+        cluster:
+          description: The name of its cluster.
+          type: str
+          returned: always
+          sample: edge
         status:
           description: For example V(ACTIVE) or V(DRAINING).
           type: str
@@ -289,7 +360,7 @@ instances:
           returned: always
           sample: "2026-11-23T20:44:00+00:00"
     duplicates:
-      description: ARNs of further container instances of the cluster that carry the same managed instance id.
+      description: ARNs of further container instances, of any cluster shown, that carry the same managed instance id.
       type: list
       elements: str
       returned: always
@@ -301,14 +372,64 @@ instances:
       type: bool
       returned: always
       sample: false
+    health:
+      description: How it fares. What is the matter is sorted, the worst first; the first is told here too.
+      type: dict
+      returned: always
+      contains:
+        state:
+          description:
+            - V(zombie), neither side has heard of it for more than O(zombie_days).
+            - V(unknown), neither side knows it, though it was asked for.
+            - V(ecs_only) and V(ssm_only), one side knows it only.
+            - V(role_replaced), its managed node works under another role than O(iam_role).
+            - V(disconnected), one side does not hear of it.
+            - V(duplicate), ECS has it more than once.
+            - V(flapping), its ECS agent is not connected at this moment, or was not at the look that O(seen) is of.
+            - V(draining), it gets no tasks any more.
+            - V(agent_outdated), one of its agents is older than O(ecs_agent_version) or O(ssm_agent_version) say.
+            - V(healthy), nothing of these.
+          type: str
+          returned: always
+          sample: disconnected
+        severity:
+          description: V(error), V(warning) or V(ok).
+          type: str
+          returned: always
+          sample: error
+        message:
+          description: What is the matter, empty if nothing is.
+          type: str
+          returned: always
+          sample: Systems Manager says ConnectionLost and does not hear of it; ECS neither
+        repair:
+          description: What to do about it, empty if nothing is the matter.
+          type: str
+          returned: always
+          sample: Run the playbook hybrid.ecs_anywhere.upgrade for it.
+        since:
+          description: Since when, null if nobody can tell.
+          type: str
+          returned: always
+          sample: "2026-11-23T20:44:00+00:00"
+        troubles:
+          description: All that is the matter, each with C(state), C(message), C(repair) and C(since).
+          type: list
+          elements: dict
+          returned: always
+          sample: []
 """
 
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _errors
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _external_instance
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _fleet
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _health
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
@@ -328,19 +449,30 @@ def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) ->
     return None
 
 
+def problem_of_cluster_name(cluster: str | None, region: str) -> str | None:
+    if cluster is None:
+        return None
+    arn = cluster.split(":")
+    if not cluster.strip():
+        return "cluster must not be empty: AWS would take it for the cluster named default"
+    if cluster.startswith("arn:") and (len(arn) != 6 or not arn[5].startswith("cluster/")):
+        return f"cluster: {cluster} is not the ARN of an ECS cluster"
+    if cluster.startswith("arn:") and region and arn[3] != region:
+        return f"The cluster {cluster} is in region {arn[3]}, but the region asked is {region}. Set region={arn[3]}."
+    return None
+
+
 def read(
-    module: AwsModule, cluster: str, ids: list[str] | None, iam_role: str | None
-) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The cluster, and the instances if it is active. The second client is made only if there is anything to ask it."""
-    client = module.client("ecs")
-    found = _ecs.describe_cluster(client, cluster)
+    module: AwsModule, cluster: str | None, ids: list[str] | None, iam_role: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The clusters, and their instances. One that is asked for by name has none if it is not active."""
+    ecs = module.client("ecs")
+    if cluster is None:
+        return _fleet.of_region(ecs, lambda: module.client("ssm"), iam_role)
+    found = _ecs.describe_cluster(ecs, cluster)
     if found is None or found.get("status") != "ACTIVE" or ids == []:
-        return found, []
-    container_instances = list(_ecs.external_instances(client, found["clusterArn"], ids))
-    if ids is None:
-        ids = sorted({i["ec2InstanceId"] for i in container_instances if i.get("ec2InstanceId", "").startswith("mi-")})
-    nodes = _ssm.describe_nodes(module.client("ssm"), ids) if ids else []
-    return found, _external_instance.joined(ids, container_instances, nodes, iam_role)
+        return [found] if found else [], []
+    return [found], _fleet.of_cluster(ecs, lambda: module.client("ssm"), found["clusterArn"], ids, iam_role)
 
 
 def is_role_right(module: AwsModule, name: str) -> bool:
@@ -358,54 +490,59 @@ def is_role_right(module: AwsModule, name: str) -> bool:
 def main() -> None:
     module = AwsModule(
         argument_spec={
-            "cluster": {"type": "str", "required": True},
+            "cluster": {"type": "str"},
             "managed_instance_ids": {"type": "list", "elements": "str"},
             "iam_role": {"type": "str", "aliases": ["role"]},
             "look_at_iam_role": {"type": "bool", "default": False},
+            "zombie_days": {"type": "float", "default": 7},
+            "ecs_agent_version": {"type": "str", "default": ""},
+            "ssm_agent_version": {"type": "str", "default": ""},
+            "seen": {"type": "dict"},
             # the action plugin's, which calls this module as often as it takes
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
         },
         required_if=[("look_at_iam_role", True, ("iam_role",))],
+        required_by={"managed_instance_ids": ("cluster",)},
         supports_check_mode=True,
     )
     cluster, ids = module.params["cluster"], module.params["managed_instance_ids"]
     region = module.region or ""
-    arn = cluster.split(":")
-    problem = _external_instance.problem_of_ids(ids or [])
+    problem = problem_of_cluster_name(cluster, region) or _external_instance.problem_of_ids(ids or [])
+    problem = problem or _health.problem_of_seen(module.params["seen"])
     role = module.params["iam_role"]
     try:
         role = role if role is None else role_name(role)
     except ValueError as error:
         problem = str(error)
-    if not cluster.strip():
-        problem = "cluster must not be empty: AWS would take it for the cluster named default"
-    elif cluster.startswith("arn:") and (len(arn) != 6 or not arn[5].startswith("cluster/")):
-        problem = f"cluster: {cluster} is not the ARN of an ECS cluster"
-    elif cluster.startswith("arn:") and region and arn[3] != region:
-        problem = f"The cluster {cluster} is in region {arn[3]}, but the region asked is {region}. Set region={arn[3]}."
     if problem:
         module.fail_json(msg=problem)
 
     failure: AnsibleAWSError | None = None
-    found: dict[str, Any] | None = None
+    clusters: list[dict[str, Any]] = []
     instances: list[dict[str, Any]] = []
     try:
-        found, instances = read(module, cluster, list(dict.fromkeys(ids)) if ids is not None else None, role)
+        clusters, instances = read(module, cluster, list(dict.fromkeys(ids)) if ids is not None else None, role)
     except (_ecs.EcsError, _ssm.SsmError) as error:
         failure = error
     if failure:
         _errors.fail(module, failure, _errors.place(module, cluster=cluster))
-    problem = problem_of_cluster(found, cluster, region)
+    problem = problem_of_cluster(clusters[0] if clusters else None, cluster, region) if cluster else None
     if problem:
         module.fail_json(msg=problem)
-    found = found or {}
     looked = {"iam_role_right": is_role_right(module, role)} if role and module.params["look_at_iam_role"] else {}
+    shown = [_fleet.shown_cluster(found) for found in clusters]
+    now = datetime.now(UTC)
+    given = (module.params[name] for name in ("zombie_days", "ecs_agent_version", "ssm_agent_version"))
+    norm = _health.completed(_health.Norm(now, *given), instances)
     module.exit_json(
         **looked,
+        **({"cluster": shown[0]} if cluster else {}),
         changed=False,
-        cluster={"name": found["clusterName"], "arn": found["clusterArn"], "status": found["status"]},
-        instances=instances,
+        looked_at=now.isoformat(timespec="seconds"),
+        measured_by={key: value for key, value in norm._asdict().items() if key != "now"},
+        clusters=shown,
+        instances=_health.with_health(instances, norm, module.params["seen"]),
     )
 
 

@@ -207,6 +207,62 @@ def test_reading_what_is_missing(api):
     assert _ecs.describe_cluster(ecs, "c") is None
 
 
+def test_clusters_in_use_are_read_by_the_hundred(api):
+    client, stubber = api("ecs")
+    arns = [f"arn:aws:ecs:eu-west-1:123456789012:cluster/c{n:03d}" for n in range(150)]
+    stubber.add_response("list_clusters", {"clusterArns": arns[:100], "nextToken": "t"}, {"maxResults": 100})
+    stubber.add_response("list_clusters", {"clusterArns": arns[100:]}, {"maxResults": 100, "nextToken": "t"})
+    for chunk in (arns[:100], arns[100:]):
+        shown = [
+            {
+                "clusterArn": arn,
+                "clusterName": arn[-4:],
+                "status": "INACTIVE" if arn.endswith("7") else "ACTIVE",
+                "registeredContainerInstancesCount": int(arn.endswith(("7", "8"))),
+            }
+            for arn in reversed(chunk)
+        ]
+        stubber.add_response("describe_clusters", {"clusters": shown}, {"clusters": chunk})
+    assert [c["clusterName"] for c in _ecs.clusters_in_use(client)] == [f"c{n:03d}" for n in range(8, 150, 10)]
+
+
+NODE = {"ResourceType": "ManagedInstance", "ResourceId": MI}
+ON = {"targetType": "container-instance", "targetId": "arn:i", "name": "hall"}
+LABELS = [
+    ("ecs", lambda c: _ecs.put_attributes(c, "e", [("arn:i", "hall", "4")]), "put_attributes",
+     {"cluster": "e", "attributes": [{**ON, "value": "4"}]}),
+    ("ecs", lambda c: _ecs.delete_attributes(c, "e", [("arn:i", "hall", "4")]), "delete_attributes",
+     {"cluster": "e", "attributes": [ON]}),
+    ("ecs", lambda c: _ecs.tag_resource(c, "arn:i", {"a": "1"}), "tag_resource",
+     {"resourceArn": "arn:i", "tags": [{"key": "a", "value": "1"}]}),
+    ("ecs", lambda c: _ecs.untag_resource(c, "arn:i", ["a"]), "untag_resource",
+     {"resourceArn": "arn:i", "tagKeys": ["a"]}),
+    ("ssm", lambda c: _ssm.add_node_tags(c, MI, {"a": "1"}), "add_tags_to_resource",
+     {**NODE, "Tags": [{"Key": "a", "Value": "1"}]}),
+    ("ssm", lambda c: _ssm.remove_node_tags(c, MI, ["a"]), "remove_tags_from_resource", {**NODE, "TagKeys": ["a"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "call", "operation", "sent"), LABELS, ids=[row[2] for row in LABELS])
+def test_labels_are_written_again_after_trouble(api, service, call, operation, sent):
+    client, stubber = api(service)
+    stubber.add_client_error(operation, "ThrottlingException", expected_params=sent)
+    stubber.add_response(operation, {}, sent)
+    call(client)
+
+
+def test_tags_of_managed_nodes_are_read_by_list_and_one_by_one(api):
+    client, stubber = api("ssm")
+    sent = {"Filters": [{"Key": "tag:a", "Values": ["1"]}, {"Key": "tag:b", "Values": ["2"]}], "MaxResults": 50}
+    stubber.add_response(
+        "describe_instance_information", {"InstanceInformationList": [{"InstanceId": MI}], "NextToken": "t"}, sent
+    )
+    stubber.add_response("describe_instance_information", {"InstanceInformationList": []}, {**sent, "NextToken": "t"})
+    assert _ssm.nodes_with_tags(client, {"a": "1", "b": "2"}) == {MI}
+    stubber.add_response("list_tags_for_resource", {"TagList": [{"Key": "a", "Value": "1"}]}, NODE)
+    assert _ssm.list_node_tags(client, MI) == {"a": "1"}
+
+
 def test_an_inline_policy_comes_as_a_dictionary(api):
     client, stubber = api("iam")
     answer = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "%7B%22Statement%22%3A%20%5B%5D%7D"}

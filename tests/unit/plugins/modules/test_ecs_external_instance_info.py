@@ -7,6 +7,7 @@ import json
 import re
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 
 import pytest
 
@@ -59,6 +60,7 @@ class Fleet:
         self.count, self.calls = count, []
         self.known_to_ssm = range(count) if known_to_ssm is None else known_to_ssm
         self.refused = None
+        self.changes = {}
         for service in ("ecs", "ssm"):
             client = stub(service).client
             stub(service).deactivate()
@@ -80,7 +82,7 @@ class Fleet:
         return Answer, {"ResponseMetadata": {"HTTPStatusCode": Answer.status_code}, **parsed}
 
     def DescribeClusters(self, clusters):
-        return {"clusters": [CLUSTER]}
+        return {"clusters": [{**CLUSTER, "registeredContainerInstancesCount": self.count}]}
 
     def ListContainerInstances(self, cluster, filter, maxResults, nextToken="0"):
         assert maxResults == 100
@@ -98,8 +100,17 @@ class Fleet:
         assert len(containerInstances) <= 100 and include == ["TAGS"]
         return {"containerInstances": [container_instance(int(a.rsplit("/", 1)[1], 16)) for a in containerInstances]}
 
-    def DescribeInstanceInformation(self, Filters, MaxResults):
+    def ListClusters(self, maxResults):
+        return {"clusterArns": [CLUSTER["clusterArn"], f"{CLUSTER['clusterArn']}-empty"]}
+
+    def DescribeInstanceInformation(self, Filters, MaxResults, NextToken="0"):
         ids = Filters[0]["Values"]
+        if Filters[0]["Key"] == "ResourceType":
+            assert ids == ["ManagedInstance"]
+            start = int(NextToken)
+            more = {"NextToken": str(start + 50)} if start + 50 < len(self.known_to_ssm) else {}
+            nodes = [node(n, **self.changes.get(n, {})) for n in self.known_to_ssm[start : start + 50]]
+            return {"InstanceInformationList": nodes, **more}
         assert Filters[0]["Key"] == "InstanceIds" and len(ids) <= MaxResults == 50
         if self.refused in ids:
             return {"Error": {"Code": "InvalidInstanceId", "Message": ""}}
@@ -120,6 +131,62 @@ def test_a_thousand_instances_cost_one_call_per_page(stub, run):
     }
     assert [i["managed_instance_id"] for i in result["instances"]] == [mi(n) for n in range(1000)]
     assert all(i["ssm"]["ping_status"] == "Online" and i["ecs"]["agent_connected"] for i in result["instances"])
+
+
+def test_a_whole_region_costs_one_call_per_page_too(stub, run):
+    fleet = Fleet(stub, 1000, known_to_ssm=range(5, 1005))
+    fleet.changes = {1000: {"IamRole": "Other"}, 1001: {"IamRole": ""}, 999: {"IamRole": "Other"}}
+    result = run("ecs_external_instance_info", iam_role="ecsAnywhereRole")
+    assert fleet.counted() == {
+        "ListClusters": 1,
+        "DescribeClusters": 1,
+        "ListContainerInstances": 10,
+        "DescribeContainerInstances": 10,
+        "DescribeInstanceInformation": 20,
+    }
+    assert result["clusters"] == [{"name": "edge", "arn": CLUSTER["clusterArn"], "status": "ACTIVE"}]
+    assert "cluster" not in result
+    states = {i["managed_instance_id"]: i["health"]["troubles"] for i in result["instances"]}
+    by_state = {}
+    for n in range(1005):
+        if mi(n) in states:
+            by_state.setdefault(" ".join(t["state"] for t in states[mi(n)][:1]), []).append(n)
+    # that nodes of another role are of no cluster is nobody's business
+    assert by_state["ecs_only"] == [0, 1, 2, 3, 4]
+    assert by_state["ssm_only"] == [1002, 1003, 1004]
+    assert by_state["role_replaced"] == [999]
+    assert len(by_state[""]) == 994
+
+
+def test_without_a_role_every_managed_node_of_the_region_is_shown(stub, run):
+    Fleet(stub, 1, known_to_ssm=[0, 1]).changes = {1: {"IamRole": "Other"}}
+    result = run("ecs_external_instance_info")
+    assert [i["health"]["state"] for i in result["instances"]] == ["healthy", "ssm_only"]
+
+
+def test_health_is_measured_by_what_is_given_and_was_seen(stub, run):
+    fleet = Fleet(stub, 2)
+    fleet.DescribeContainerInstances = lambda **_: {
+        "containerInstances": [container_instance(0, agentConnected=False), container_instance(1)]
+    }
+    first = run("ecs_external_instance_info", cluster="edge", ssm_agent_version="3.4")
+    assert [i["health"]["state"] for i in first["instances"]] == ["flapping", "agent_outdated"]
+    looked = (datetime.fromisoformat(first["looked_at"]) - timedelta(seconds=61)).isoformat()
+    first["instances"][0]["health"]["since"] = looked
+    second = run("ecs_external_instance_info", cluster="edge", seen={**first, "looked_at": looked})
+    assert [i["health"]["state"] for i in second["instances"]] == ["disconnected", "healthy"]
+    assert second["instances"][0]["health"]["since"] == looked
+
+
+def test_a_zombie_is_as_old_as_is_said(stub, run):
+    fleet = Fleet(stub, 1)
+    fleet.DescribeContainerInstances = lambda **_: {"containerInstances": [container_instance(0, agentConnected=False)]}
+    old = datetime.now(UTC) - timedelta(days=3)
+    lost = {"InstanceInformationList": [node(0, PingStatus="ConnectionLost", LastPingDateTime=old)]}
+    fleet.DescribeInstanceInformation = lambda **_: lost
+    for days, state in ((2.5, "zombie"), (3.5, "disconnected")):
+        result = run("ecs_external_instance_info", cluster="edge", zombie_days=days)
+        assert result["instances"][0]["health"]["state"] == state
 
 
 def test_a_hundred_of_a_thousand_cost_what_a_hundred_cost(stub, run):
@@ -192,6 +259,8 @@ def test_a_cluster_that_is_of_no_use(stub, run, clusters, words):
         ({"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/edge"}, "Set region=us-east-1"),
         ({"cluster": "arn:aws:ecs:eu-west-1:123456789012:service/edge"}, "not the ARN of an ECS cluster"),
         ({"managed_instance_ids": ["i-0123456789abcdef0"]}, "17 hexadecimal"),
+        ({"seen": {"instances": []}}, "seen must be an earlier result"),
+        ({"cluster": None, "managed_instance_ids": []}, "missing parameter"),
         ({"iam_role": "AROAEXAMPLEEXAMPLE123"}, "is a unique id"),
     ],
 )
