@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 
@@ -48,7 +49,13 @@ class ActionModule(ActionBase):
                 wanted = without_secrets(wanted)
             except ValueError as error:
                 return {**result, "failed": True, "msg": f"The settings of the ECS agent: {error}"}
-        result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        try:
+            result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        except AnsibleConnectionFailure as error:
+            # A server that is to leave can be gone: what is wanted of it at AWS must be known nevertheless.
+            if wanted is None or wanted.get("state") != "absent":
+                raise
+            result.update(unreachable=True, msg=str(error))
         if wanted is not None:
             result["wanted"] = wanted
         return result

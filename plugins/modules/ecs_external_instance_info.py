@@ -28,6 +28,15 @@ options:
       - An empty list means none. Then only the cluster is looked up.
     type: list
     elements: str
+  computer_names:
+    description:
+      - Also these servers, by the names that Systems Manager knows them by. A name matches with or without its domain.
+        Names that no managed node has are left out.
+      - All managed nodes of the Region are read for it, in one call per 50. It finds those that are in no cluster any
+        more, too.
+    type: list
+    elements: str
+    default: []
   iam_role:
     description:
       - The IAM role that the managed nodes should have, as name, path and name, or ARN. Each instance then tells
@@ -312,6 +321,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _extern
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._server_name import is_name_of
 
 
 def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) -> str | None:
@@ -328,13 +338,22 @@ def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) ->
     return None
 
 
+def ids_of_names(module: AwsModule, names: list[str]) -> list[str]:
+    nodes = _ssm.list_managed_nodes(module.client("ssm"))
+    return sorted(n["InstanceId"] for n in nodes if any(is_name_of(name, n.get("ComputerName")) for name in names))
+
+
 def read(
     module: AwsModule, cluster: str, ids: list[str] | None, iam_role: str | None
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The cluster, and the instances if it is active. The second client is made only if there is anything to ask it."""
     client = module.client("ecs")
     found = _ecs.describe_cluster(client, cluster)
-    if found is None or found.get("status") != "ACTIVE" or ids == []:
+    if found is None or found.get("status") != "ACTIVE":
+        return found, []
+    if ids is not None and module.params["computer_names"]:
+        ids = list(dict.fromkeys([*ids, *ids_of_names(module, module.params["computer_names"])]))
+    if ids == []:
         return found, []
     container_instances = list(_ecs.external_instances(client, found["clusterArn"], ids))
     if ids is None:
@@ -360,6 +379,7 @@ def main() -> None:
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "managed_instance_ids": {"type": "list", "elements": "str"},
+            "computer_names": {"type": "list", "elements": "str", "default": []},
             "iam_role": {"type": "str", "aliases": ["role"]},
             "look_at_iam_role": {"type": "bool", "default": False},
             # the action plugin's, which calls this module as often as it takes

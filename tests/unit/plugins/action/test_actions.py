@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_anywhere_host_info
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance_info
@@ -33,7 +34,10 @@ def act(plugin, args, answers, strategy="linear"):
 
     def execute(module_args, task_vars):
         asked.append(module_args)
-        return answers[min(len(asked), len(answers)) - 1]
+        answer = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     action._execute_module = execute
     action._connection = SimpleNamespace(
@@ -72,6 +76,17 @@ class TestHostInfo:
     def test_a_linear_strategy_is_fine_and_any_without_a_batch(self, strategy):
         assert "failed" not in act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)[0]
         assert "failed" not in act(ecs_anywhere_host_info, {}, [{}], "free")[0]
+
+    @pytest.mark.parametrize("state, told", [("absent", True), ("present", False)])
+    def test_a_server_out_of_reach_is_known_only_if_it_is_to_leave(self, state, told):
+        lost = AnsibleConnectionFailure("no route to host")
+        if not told:
+            with pytest.raises(AnsibleConnectionFailure):
+                act(ecs_anywhere_host_info, {"wanted": {"state": state}}, [lost])
+            return
+        result, _asked = act(ecs_anywhere_host_info, {"wanted": {"state": state}}, [lost])
+        assert (result["unreachable"], result["wanted"]["state"]) == (True, "absent")
+        assert "no route to host" in result["msg"]
 
 
 class TestWaiting:
