@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _role_options
 
@@ -35,7 +36,13 @@ class ActionModule(ActionBase):
                 wanted = self._wanted(task_vars or {})
             except ValueError as error:
                 return {**result, "failed": True, "msg": str(error)}
-        result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        try:
+            result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        except AnsibleConnectionFailure as error:
+            # A server that is to leave can be gone: what is wanted of it at AWS must be known nevertheless.
+            if wanted is None or wanted["state"] != "absent" or wanted["leave"]["unreachable"] != "aws_side":
+                raise
+            result.update(out_of_reach=True, msg=str(error))
         if wanted is not None:
             result["wanted"] = wanted
         return result
@@ -44,6 +51,6 @@ class ActionModule(ActionBase):
         """Validates too: Ansible's own validation is a task entry of its own, which a play may leave out."""
         if not self._task._role:
             raise ValueError("wanted: only a role has variables that say what is wanted")
-        names = [f"{_role_options.PREFIX}{name}" for name in _role_options.NAMES.values()]
-        values = self._templar.template({name: task_vars[name] for name in names if name in task_vars})
+        variables = {name: task_vars[name] for name in _role_options.VARIABLES if name in task_vars}
+        values = self._templar.template(variables)
         return _role_options.wanted_of(values, _role_options.options_of(Path(self._task._role._role_path)))

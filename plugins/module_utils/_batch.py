@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_leaving
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_out_of_reach
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import known_id
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import leave_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Read
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import account_of
@@ -27,13 +31,17 @@ def group_key(wanted: Read, *names: str) -> str:
     return "|".join(repr(wanted[name]) for name in names)
 
 
+# What AWS is known to have when it was not asked.
+NOBODY: Read = {"error": None, "account": None, "instances": {}}
+
 # Steps that need a registration of an activation.
 REGISTERING = ("register", "replace_registration")
 
-# What may share a look at the fleet, a node role, a repair of managed nodes that lost it, an activation.
+# What may share a look at the fleet, a node role, a repair of nodes that lost it, a way to leave, an activation.
 FLEET = ("profile", "region", "cluster")
 NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role", "iam_role_options")
 REPAIR = ("profile", "region", "iam_role")
+LEAVE = ("profile", "region", "cluster", "force", "drain_timeout", "stop_standalone_tasks", "restore_on_timeout")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
 
@@ -51,6 +59,11 @@ def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> list[dict[str, A
 def _usable(reads: Mapping[str, Read | None]) -> dict[str, Read]:
     """A host that was skipped, failed or could not be reached has no read."""
     return {host: read for host, read in reads.items() if read and read.get("wanted")}
+
+
+def _staying(reads: Mapping[str, Read]) -> dict[str, Read]:
+    """Those that are to be external instances: the others need neither node role nor activation."""
+    return {host: read for host, read in reads.items() if not is_leaving(read)}
 
 
 def _managed_roles(reads: Mapping[str, Read]) -> list[dict[str, Any]]:
@@ -107,26 +120,33 @@ def batch_groups(
     activations that the caller brought and that a server will need. With *registered*, results of
     M(ssm_agent_registration) by host, only those hosts count and a new mi- id comes from there.
     """
-    usable = {host: read for host, read in _usable(reads).items() if registered is None or host in registered}
+    usable = _usable(reads)
+    staying = _staying(usable)
+    if registered is not None:
+        usable = staying = {host: read for host, read in staying.items() if host in registered}
     if kind == "role":
-        return _managed_roles(usable)
+        return _managed_roles(staying)
     if kind == "activation":
         brought = {
             host: read
-            for host, read in usable.items()
+            for host, read in staying.items()
             if read["wanted"]["activation_id"] and not read["ssm_agent"]["registration"]["managed_instance_id"]
         }
         return _groups(brought, ACTIVATION)
     groups = _groups(usable, FLEET)
-    managed = _managed_roles(usable)
+    managed = _managed_roles(staying)
     for group in groups:
-        ids = (
+        ids = [
             ((registered or {}).get(host) or {}).get("managed_instance_id")
             or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]
             or usable[host]["ssm_agent"]["registration"]["former_managed_instance_id"]
             for host in group["hosts"]
-        )
-        group["managed_instance_ids"] = sorted({i for i in ids if i})
+            if host in staying
+        ]
+        leaving = {host: known_id(usable[host]) for host in group["hosts"] if host not in staying}
+        group["managed_instance_ids"] = sorted({i for i in [*ids, *leaving.values()] if i})
+        # Of a server that nobody can look at, and of which nobody said what it was, the name is all there is.
+        group["computer_names"] = sorted(h for h, i in leaving.items() if not i and is_out_of_reach(usable[h]))
         # One that is to be as AWS's guide has it can be looked at by the way.
         roles = {r["key"]: r["iam_role"] for r in managed if set(r["hosts"]) & set(group["hosts"])}
         plain = len(roles) == 1 and not any(usable[host]["wanted"]["iam_role_options"] for host in group["hosts"])
@@ -143,6 +163,8 @@ def _errors(results: Iterable[Read], answer: str) -> dict[str, str]:
 def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
     owners: dict[str, list[str]] = {}
     for host, read in reads.items():
+        if is_out_of_reach(read):
+            continue
         instance_id = read["ssm_agent"]["registration"]["managed_instance_id"]
         if instance_id:
             owners.setdefault(instance_id, []).append(host)
@@ -198,6 +220,21 @@ def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> li
     return groups
 
 
+def _leaving_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """What is to be deregistered on both sides, one entry for each cluster and way to leave, with the ids by host."""
+    leaving = {
+        host: {"wanted": {**reads[host]["wanted"], **reads[host]["wanted"]["leave"], "force": plan["force"]}}
+        for host, plan in plans.items()
+        if plan.get("managed_instance_id")
+    }
+    groups = _groups(leaving, LEAVE)
+    for group in groups:
+        group["managed_instance_ids"] = {host: plans[host]["managed_instance_id"] for host in group["hosts"]}
+        for host in group["hosts"]:
+            plans[host]["leaving"] = group["key"]
+    return groups
+
+
 def batch_plan(
     reads: Mapping[str, Read | None],
     fleet_results: Iterable[Read] = (),
@@ -208,8 +245,9 @@ def batch_plan(
 
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
     C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
-    C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host, and
-    C(leftovers), one entry for each cluster that has container instances to deregister.
+    C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host,
+    C(leftovers), one entry for each cluster that has container instances to deregister, and C(leaving), one entry for
+    each cluster that servers leave, with their ids by host.
     """
     usable = _usable(reads)
     fleet_results = list(fleet_results)
@@ -222,13 +260,17 @@ def batch_plan(
         }
         for result in fleet_results
     }
-    managed = [group for group in _groups(usable, NODE_ROLE) if group["manage_iam_role"]]
+    managed = [group for group in _groups(_staying(usable), NODE_ROLE) if group["manage_iam_role"]]
     managed = [group for group in managed if not role_name_problem(group)]
     role_errors = {**_errors(role_results, "iam_role"), **_roles_at_odds(managed)}
     clones = _clone_problems(usable)
     plans: dict[str, Plan] = {}
     for host, read in usable.items():
         wanted = read["wanted"]
+        if is_leaving(read):
+            plans[host] = leave_plan(host, read, fleets.get(group_key(wanted, *FLEET), NOBODY), wanted)
+            plans[host]["problems"] += [clones[host]] if host in clones else []
+            continue
         plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)
         role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
         plan["problems"] += [problem for problem in (role_error, clones.get(host)) if problem]
@@ -257,10 +299,12 @@ def batch_plan(
     for plan in plans.values():
         if plan["problems"]:
             plan["steps"], plan["leftovers"] = [], []
+            plan.pop("managed_instance_id", None)
     return {
         "plans": plans,
         "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
         "activations": activations,
         "node_roles": _node_roles(usable, plans),
         "leftovers": _leftover_groups(usable, plans),
+        "leaving": _leaving_groups(usable, plans),
     }

@@ -26,6 +26,8 @@ class Right(NamedTuple):
 ROLE = "arn:{partition}:iam::{account}:role/{role}"
 CLUSTER = "arn:{partition}:ecs:{region}:{account}:cluster/{cluster}"
 INSTANCE = "arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"
+TASK = "arn:{partition}:ecs:{region}:{account}:task/{cluster}/*"
+NODE = "arn:{partition}:ssm:{region}:{account}:managed-instance/*"
 NODE_POLICIES = [
     "arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore",
     "arn:{partition}:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",
@@ -47,6 +49,18 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             ("arn:{partition}:iam::{account}:policy/*", "arn:{partition}:iam::aws:policy/*"),
         ),
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+    ),
+    "deregister": (
+        Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+        Right(
+            "DrainInstances",
+            ("ecs:DescribeContainerInstances", "ecs:UpdateContainerInstancesState", "ecs:ListTasks"),
+            (INSTANCE,),
+        ),
+        Right("StopTasks", ("ecs:DescribeTasks", "ecs:StopTask"), (TASK,)),
+        Right("DeregisterInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
+        Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+        Right("DeregisterNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
     ),
     "register": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),

@@ -72,6 +72,14 @@ container_instance_arn:
   returned: always
   type: str
   sample: arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef
+remains:
+  description:
+    - Files that would be left of the agents and of this collection if the agents stopped, which is what
+      M(hybrid.ecs_anywhere.ecs_anywhere_remains) would remove.
+  returned: always
+  type: list
+  elements: str
+  sample: [/root/.aws/credentials, /var/lib/amazon/ssm/runtimeconfig/identity_config.json]
 unreadable:
   description: What could not be read, and why. Files that do not exist are not listed.
   returned: always
@@ -413,6 +421,7 @@ from typing import Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 
 ROOT = "/"  # everything is read below it
@@ -760,6 +769,7 @@ def look() -> dict[str, Any]:
     result["imds"] = imds.get(reader) or {"reachable": False, "role": None}
     result["managed_instance_id"] = result["ssm_agent"]["registration"]["managed_instance_id"]
     result["container_instance_arn"] = (result["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
+    result["remains"] = _remains.find(below_root).names()
     result["unreadable"] = reader.unreadable
     return result
 

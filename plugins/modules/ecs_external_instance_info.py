@@ -32,6 +32,15 @@ options:
       - Needs O(cluster).
     type: list
     elements: str
+  computer_names:
+    description:
+      - Also these servers, by the names that Systems Manager knows them by. A name matches with or without its domain.
+        Names that no managed node has are left out.
+      - All managed nodes of the Region are read for it, in one call per 50. It finds those that are in no cluster any
+        more, too.
+    type: list
+    elements: str
+    default: []
   iam_role:
     description:
       - The IAM role that the managed nodes should have, as name, path and name, or ARN. Each instance then tells
@@ -433,6 +442,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _health
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._server_name import is_name_of
 
 
 def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) -> str | None:
@@ -462,6 +472,11 @@ def problem_of_cluster_name(cluster: str | None, region: str) -> str | None:
     return None
 
 
+def ids_of_names(module: AwsModule, names: list[str]) -> list[str]:
+    nodes = _ssm.list_managed_nodes(module.client("ssm"))
+    return sorted(n["InstanceId"] for n in nodes if any(is_name_of(name, n.get("ComputerName")) for name in names))
+
+
 def read(
     module: AwsModule, cluster: str | None, ids: list[str] | None, iam_role: str | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -470,8 +485,12 @@ def read(
     if cluster is None:
         return _fleet.of_region(ecs, lambda: module.client("ssm"), iam_role)
     found = _ecs.describe_cluster(ecs, cluster)
-    if found is None or found.get("status") != "ACTIVE" or ids == []:
+    if found is None or found.get("status") != "ACTIVE":
         return [found] if found else [], []
+    if ids is not None and module.params["computer_names"]:
+        ids = list(dict.fromkeys([*ids, *ids_of_names(module, module.params["computer_names"])]))
+    if ids == []:
+        return [found], []
     return [found], _fleet.of_cluster(ecs, lambda: module.client("ssm"), found["clusterArn"], ids, iam_role)
 
 
@@ -492,6 +511,7 @@ def main() -> None:
         argument_spec={
             "cluster": {"type": "str"},
             "managed_instance_ids": {"type": "list", "elements": "str"},
+            "computer_names": {"type": "list", "elements": "str", "default": []},
             "iam_role": {"type": "str", "aliases": ["role"]},
             "look_at_iam_role": {"type": "bool", "default": False},
             "zombie_days": {"type": "float", "default": 7},

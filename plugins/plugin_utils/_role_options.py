@@ -23,6 +23,7 @@ Options = dict[str, Any]
 PREFIX = "ecs_anywhere_"
 # What a plan depends on, by the name that it has there. The rest of the variables only matter to who carries it out.
 NAMES = {
+    "state": "state",
     "region": "region",
     "cluster": "cluster",
     "profile": "aws_profile",
@@ -38,6 +39,17 @@ NAMES = {
     "docker_source": "docker_source",
     "agent_config": "agent_config",
 }
+# How a server is to leave.
+LEAVE = (
+    "managed_instance_id",
+    "unreachable",
+    "drain_timeout",
+    "stop_standalone_tasks",
+    "restore_on_timeout",
+    "force",
+    "remove_packages",
+)
+VARIABLES = tuple(f"{PREFIX}{name}" for name in (*NAMES.values(), *LEAVE))
 
 
 def options_of(role: Path, entry: str = "main") -> Options:
@@ -53,16 +65,17 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
 
     The settings of the ECS agent are as its files would hold them, secrets masked as a server masks its own.
     """
-    given = {f"{PREFIX}{name}": values.get(f"{PREFIX}{name}") for name in NAMES.values()}
-    spec = {name: options[name] for name in given}
-    given = {name: value for name, value in given.items() if value is not None}
+    spec = {name: options[name] for name in VARIABLES}
+    given = {name: values[name] for name in VARIABLES if values.get(name) is not None}
     # Plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
     result = ArgumentSpecValidator(spec).validate(json.loads(json.dumps(given)))
     # the validator leaves this word to whom it tells
     wrong = [f"unknown is {e.msg}" if isinstance(e, UnsupportedError) else str(e.msg) for e in result.errors]
     if wrong:
         raise ValueError(f"The role's variables: {'; '.join(wrong)}")
-    wanted = {key: result.validated_parameters[f"{PREFIX}{name}"] for key, name in NAMES.items()}
+    valid = result.validated_parameters
+    wanted = {key: valid[f"{PREFIX}{name}"] for key, name in NAMES.items()}
+    wanted["leave"] = {name: valid[f"{PREFIX}{name}"] for name in LEAVE} if wanted["state"] == "absent" else None
     for key, name in NAMES.items():
         if "options" in spec[f"{PREFIX}{name}"]:  # of such the validator fills in what was not given
             wanted[key] = {option: value for option, value in wanted[key].items() if value is not None}

@@ -84,8 +84,8 @@ def _ecs_resource(call: Call, principal: Principal) -> str:
         instance = (p.get("containerInstances") or ["*"])[0]
     if instance:
         return member("container-instance", instance)
-    if call.operation == "StopTask" and p.get("task"):
-        return member("task", p["task"])
+    if call.operation in ("StopTask", "DescribeTasks"):
+        return member("task", p.get("task") or (p.get("tasks") or ["*"])[0])
     if call.operation in ("RunTask", "StartTask", "DescribeTaskDefinition") and p.get("taskDefinition"):
         value = str(p["taskDefinition"])
         return value if value.startswith("arn:") else _arn(call, principal, "ecs", f"task-definition/{value}")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_anywhere_host_info
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance_info
@@ -34,7 +35,10 @@ def act(plugin, args, answers, strategy="linear", role=None, task_vars=None):
 
     def execute(module_args, task_vars):
         asked.append(module_args)
-        return answers[min(len(asked), len(answers)) - 1]
+        answer = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     action._execute_module = execute
     action._connection = SimpleNamespace(
@@ -47,9 +51,9 @@ def act(plugin, args, answers, strategy="linear", role=None, task_vars=None):
 class TestHostInfo:
     GOOD: ClassVar = {"ecs_anywhere_region": "eu-west-1", "ecs_anywhere_cluster": "edge"}
 
-    def look(self, task_vars, strategy="linear", **args):
+    def look(self, task_vars, strategy="linear", answers=({"hostname": "a"},), **args):
         role = SimpleNamespace(_role_path=str(Path(__file__).resolve().parents[4] / "roles" / "ecs_anywhere"))
-        return act(ecs_anywhere_host_info, args, [{"hostname": "a"}], strategy, role=role, task_vars=task_vars)
+        return act(ecs_anywhere_host_info, args, answers, strategy, role=role, task_vars=task_vars)
 
     def test_what_is_wanted_stays_on_the_controller(self):
         result, asked = self.look(self.GOOD, wanted=True)
@@ -74,6 +78,21 @@ class TestHostInfo:
     def test_a_linear_strategy_is_fine_and_any_without_a_batch(self, strategy):
         assert "failed" not in self.look(self.GOOD, strategy, wanted=True)[0]
         assert "failed" not in self.look({}, "free")[0]
+
+    @pytest.mark.parametrize(
+        ("state", "unreachable", "told"),
+        [("absent", "aws_side", True), ("absent", "fail", False), ("present", "aws_side", False)],
+    )
+    def test_a_server_out_of_reach_is_known_only_if_it_is_to_leave(self, state, unreachable, told):
+        lost = AnsibleConnectionFailure("no route to host")
+        wanted = {**self.GOOD, "ecs_anywhere_state": state, "ecs_anywhere_unreachable": unreachable}
+        if not told:
+            with pytest.raises(AnsibleConnectionFailure):
+                self.look(wanted, wanted=True, answers=[lost])
+            return
+        result, _asked = self.look(wanted, wanted=True, answers=[lost])
+        assert (result["out_of_reach"], result["wanted"]["state"]) == (True, "absent")
+        assert "no route to host" in result["msg"]
 
 
 class TestWaiting:

@@ -13,6 +13,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._policy_eval i
 
 ACCOUNT = "123456789012"
 ECS = f"arn:aws:ecs:eu-west-1:{ACCOUNT}"
+NODES = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:managed-instance"
 IAM = f"arn:aws:iam::{ACCOUNT}"
 HERE = {"aws:RequestedRegion": "eu-west-1"}
 
@@ -25,6 +26,14 @@ def policy(playbook="register", **changes):
 @pytest.mark.parametrize(
     ("playbook", "request_", "verdict"),
     [
+        ("deregister", Request("ecs:UpdateContainerInstancesState", f"{ECS}:container-instance/edge/1"), "allowed"),
+        ("deregister", Request("ecs:UpdateContainerInstancesState", f"{ECS}:container-instance/other/1"), "denied"),
+        ("deregister", Request("ecs:DeregisterContainerInstance", f"{ECS}:cluster/edge"), "allowed"),
+        ("deregister", Request("ecs:StopTask", f"{ECS}:task/edge/1"), "allowed"),
+        ("deregister", Request("ecs:StopTask", f"{ECS}:task/other/1"), "denied"),
+        ("deregister", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "allowed"),
+        ("deregister", Request("ssm:CreateActivation", "*", HERE), "denied"),
+        ("register", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "denied"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/edge"), "allowed"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/other"), "denied"),
         ("register", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
@@ -107,7 +116,7 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, register"),
+        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, register"),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),

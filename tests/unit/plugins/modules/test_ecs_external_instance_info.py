@@ -341,3 +341,24 @@ def test_the_role_is_not_looked_at_otherwise(stub, run):
     Fleet(stub, 1)
     assert "iam_role_right" not in run("ecs_external_instance_info", cluster="edge", iam_role="ecsAnywhereRole")
     assert "iam_role" in run("ecs_external_instance_info", cluster="edge", look_at_iam_role=True)["msg"]
+
+
+def test_names_are_looked_up_among_all_managed_nodes(stub, run):
+    fleet = Fleet(stub, 2)
+    every = [node(0, ComputerName="n0.example.com"), node(1, ComputerName="n1"), node(7, ComputerName="n7")]
+    by_id = fleet.DescribeInstanceInformation
+
+    def describe(Filters, MaxResults):
+        if Filters[0]["Key"] == "ResourceType":
+            return {"InstanceInformationList": every}
+        return by_id(Filters, MaxResults)
+
+    fleet.DescribeInstanceInformation = describe
+    names = ["n0", "n7.example.com", "n8"]
+    result = run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[mi(1)], computer_names=names)
+    # n7 is in no cluster any more
+    assert [i["managed_instance_id"] for i in result["instances"]] == [mi(0), mi(1), mi(7)]
+    assert [bool(i["ecs"]) for i in result["instances"]] == [True, True, False]
+    fleet.calls.clear()
+    run("ecs_external_instance_info", cluster="edge", managed_instance_ids=[], computer_names=[])
+    assert fleet.counted() == {"DescribeClusters": 1}

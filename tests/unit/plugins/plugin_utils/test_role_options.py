@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils._role_options import NAMES
+from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils._role_options import VARIABLES
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils._role_options import options_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils._role_options import wanted_of
 
@@ -21,7 +21,7 @@ def wanted(**values):
 
 
 def test_every_variable_is_one_that_the_role_documents():
-    assert {f"ecs_anywhere_{name}" for name in NAMES.values()} <= set(options_of(ROLE))
+    assert set(VARIABLES) <= set(options_of(ROLE))
 
 
 def test_what_is_not_given_is_as_by_default():
@@ -47,6 +47,12 @@ def test_settings_go_to_the_files_of_the_installer_as_texts_and_secrets_as_hashe
     assert settings["ECS_ENGINE_AUTH_DATA"].startswith("sha256:")
     assert given["ecs_config"]["/var/lib/ecs/ecs.config"] == {"AWS_DEFAULT_REGION": "eu-west-1", "ECS_EXTERNAL": "true"}
     assert "secret" not in str(given)
+
+
+def test_how_to_leave_is_told_to_those_who_leave():
+    assert wanted()["leave"] is None
+    leave = wanted(state="absent", drain_timeout="60", force="yes")["leave"]
+    assert (leave["drain_timeout"], leave["force"], leave["remove_packages"]) == (60, True, False)
 
 
 @pytest.mark.parametrize(
