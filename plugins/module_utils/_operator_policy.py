@@ -52,11 +52,13 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
         Right("RetireInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
+        Right("MoveInstances", ("ecs:UpdateContainerInstancesState",), (CLUSTER, INSTANCE)),
         Right(
             "NodesAndActivations",
             (
                 "ssm:CreateActivation",
                 "ssm:DeleteActivation",
+                "ssm:DeregisterManagedInstance",
                 "ssm:DescribeActivations",
                 "ssm:DescribeInstanceInformation",
             ),
