@@ -56,6 +56,8 @@ _value:
     - C(activations), a list with an entry for each activation to make and its C(count) of registrations.
     - C(node_roles), a list with an entry for each role that managed nodes are to get and their
       C(managed_instance_ids) by host name.
+    - C(moves), a list with an entry for each cluster that servers leave and their C(managed_instance_ids) by host name.
+    - C(give_ups), the same for servers whose former managed node and container instance are deregistered.
   type: dict
 """
 

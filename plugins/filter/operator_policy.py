@@ -24,7 +24,8 @@ options:
     elements: str
     default: []
   clusters:
-    description: The clusters that the servers join, as names or ARNs. An empty list means any.
+    description:
+      - The clusters that the servers join, and those they are moved from, as names or ARNs. An empty list means any.
     type: list
     elements: str
     default: []

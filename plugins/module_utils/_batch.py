@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._clones import clones
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_leaving
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_out_of_reach
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import known_id
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import leave_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Read
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import role_name_problem
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
@@ -37,10 +38,12 @@ NOBODY: Read = {"error": None, "account": None, "instances": {}}
 # Steps that need a registration of an activation.
 REGISTERING = ("register", "replace_registration")
 
-# What may share a look at the fleet, a node role, a repair of nodes that lost it, a way to leave, an activation.
+# What may share a look at the fleet, a node role, a repair of nodes that lost it, a move from a cluster, a way to
+# leave, an activation.
 FLEET = ("profile", "region", "cluster")
 NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role", "iam_role_options")
 REPAIR = ("profile", "region", "iam_role")
+MOVE = ("profile", "region", "cluster", "move_options")
 LEAVE = ("profile", "region", "cluster", "force", "drain_timeout", "stop_standalone_tasks", "restore_on_timeout")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
@@ -160,29 +163,12 @@ def _errors(results: Iterable[Read], answer: str) -> dict[str, str]:
     return {r["item"]["key"]: r.get("msg") or "it failed without a message" for r in results if answer not in r}
 
 
-def _clone_problems(reads: Mapping[str, Read]) -> dict[str, str]:
-    owners: dict[str, list[str]] = {}
-    for host, read in reads.items():
-        if is_out_of_reach(read):
-            continue
-        instance_id = read["ssm_agent"]["registration"]["managed_instance_id"]
-        if instance_id:
-            owners.setdefault(instance_id, []).append(host)
-    return {
-        host: f"{instance_id} is also the identity of {', '.join(h for h in hosts if h != host)}: one was cloned "
-        "from the other. Keep one, and clear the registration of the rest with ssm_agent_registration (state: cleared)"
-        for instance_id, hosts in owners.items()
-        if len(hosts) > 1
-        for host in hosts
-    }
-
-
 def _activation_problem(group: Read, result: Read | None, needed: int) -> str | None:
     """Is the caller's own activation good for all servers that need it?"""
     if result is None:  # all of them had an id when the activations were looked at
         return (
-            f"its managed node was deregistered at AWS, and the activation {group['activation_id']} was not looked at, "
-            "because the server is registered: clear that with ssm_agent_registration (state: cleared), or leave "
+            f"it is to be registered anew, and the activation {group['activation_id']} was not looked at, because the "
+            "server is registered: clear that with ssm_agent_registration (state: cleared), or leave "
             "ecs_anywhere_activation_id empty"
         )
     if "activations" not in result:
@@ -212,6 +198,26 @@ def _node_roles(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[di
     return groups
 
 
+def _ids(reads: Mapping[str, Read], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These groups with the ids of their servers by host."""
+    for group in groups:
+        group["managed_instance_ids"] = {
+            host: reads[host]["ssm_agent"]["registration"]["managed_instance_id"] for host in group["hosts"]
+        }
+    return groups
+
+
+def _moves(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """Where servers are drained and deregistered before they join another cluster."""
+    leaving = {host: {**reads[host]["wanted"], "cluster": p["leaves"]} for host, p in plans.items() if p.get("leaves")}
+    return _ids(reads, _groups({host: {"wanted": wanted} for host, wanted in leaving.items()}, MOVE))
+
+
+def _give_ups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """What servers were that AWS does not take for the same machine any more."""
+    return _ids(reads, _groups({host: reads[host] for host, plan in plans.items() if plan.get("gives_up")}, FLEET))
+
+
 def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
     """What is to be deregistered, one entry for each cluster, with the ARNs by host."""
     groups = _groups({host: reads[host] for host, plan in plans.items() if plan["leftovers"]}, FLEET)
@@ -235,6 +241,12 @@ def _leaving_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> lis
     return groups
 
 
+def _node_of(read: Read, fleet: Read) -> Read | None:
+    """What Systems Manager says of a server's id."""
+    node: Read = fleet["instances"].get(read["ssm_agent"]["registration"]["managed_instance_id"]) or {}
+    return node.get("ssm")
+
+
 def batch_plan(
     reads: Mapping[str, Read | None],
     fleet_results: Iterable[Read] = (),
@@ -246,8 +258,9 @@ def batch_plan(
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
     C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
     C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host,
-    C(leftovers), one entry for each cluster that has container instances to deregister, and C(leaving), one entry for
-    each cluster that servers leave, with their ids by host.
+    C(leftovers), one entry for each cluster that has container instances to deregister, C(moves), one entry for each
+    cluster that servers are moved from, C(give_ups), one entry for each cluster in which they give up what they were,
+    and C(leaving), one entry for each cluster that servers leave for good, all with their ids by host.
     """
     usable = _usable(reads)
     fleet_results = list(fleet_results)
@@ -263,17 +276,19 @@ def batch_plan(
     managed = [group for group in _groups(_staying(usable), NODE_ROLE) if group["manage_iam_role"]]
     managed = [group for group in managed if not role_name_problem(group)]
     role_errors = {**_errors(role_results, "iam_role"), **_roles_at_odds(managed)}
-    clones = _clone_problems(usable)
+    seen = {host: read for host, read in usable.items() if not is_out_of_reach(read)}
+    nodes = {host: _node_of(read, fleets.get(group_key(read["wanted"], *FLEET), NOBODY)) for host, read in seen.items()}
+    clone_problems, clone_reasons = clones(seen, nodes)
     plans: dict[str, Plan] = {}
     for host, read in usable.items():
         wanted = read["wanted"]
         if is_leaving(read):
             plans[host] = leave_plan(host, read, fleets.get(group_key(wanted, *FLEET), NOBODY), wanted)
-            plans[host]["problems"] += [clones[host]] if host in clones else []
+            plans[host]["problems"] += [clone_problems[host]] if host in clone_problems else []
             continue
-        plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted)
+        plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted, clone_reasons.get(host))
         role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
-        plan["problems"] += [problem for problem in (role_error, clones.get(host)) if problem]
+        plan["problems"] += [problem for problem in (role_error, clone_problems.get(host)) if problem]
         plan["activation"] = plan["node_role"] = None
         plans[host] = plan
 
@@ -298,7 +313,7 @@ def batch_plan(
             plans[host]["problems"].append(problem)
     for plan in plans.values():
         if plan["problems"]:
-            plan["steps"], plan["leftovers"] = [], []
+            plan.update(steps=[], leftovers=[], leaves=None, gives_up=False)
             plan.pop("managed_instance_id", None)
     return {
         "plans": plans,
@@ -307,4 +322,6 @@ def batch_plan(
         "node_roles": _node_roles(usable, plans),
         "leftovers": _leftover_groups(usable, plans),
         "leaving": _leaving_groups(usable, plans),
+        "moves": _moves(usable, plans),
+        "give_ups": _give_ups(usable, plans),
     }

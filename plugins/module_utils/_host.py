@@ -142,6 +142,22 @@ def error_lines(log: str, count: int = 10) -> list[str]:
     return [line[:1000] for line in lines[-count:]]
 
 
+def fingerprint_mismatch(log: str) -> str | None:
+    """When the SSM agent last said that AWS does not take the server for the one that registered. Its log has the
+    server's own time; the result is in the form of ISO 8601, in UTC."""
+    found = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d).*MachineFingerprintDoesNotMatch", log, re.MULTILINE)
+    if not found:
+        return None
+    seconds = time.mktime(time.strptime(found[-1], "%Y-%m-%d %H:%M:%S"))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def ip_addresses(table: str) -> list[str]:
+    """The server's own IPv4 addresses, from /proc/net/fib_trie."""
+    found = re.findall(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL", table)
+    return sorted({address for address in found if not address.startswith("127.")})
+
+
 def snap_version(text: str) -> str | None:
     found = re.search(r"^version:\s*['\"]?([^'\"\s]+)", text, re.MULTILINE)
     return found.group(1) if found else None

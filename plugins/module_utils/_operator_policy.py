@@ -66,6 +66,8 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
         Right("RetireInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
+        Right("MoveInstances", ("ecs:UpdateContainerInstancesState",), (INSTANCE,)),
+        Right("GiveUpNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
         Right(
             "NodesAndActivations",
             (
@@ -80,7 +82,7 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right(
             "RepairTheRoleOfNodes",
             ("ssm:UpdateManagedInstanceRole",),
-            (ROLE, "arn:{partition}:ssm:{region}:{account}:managed-instance/*"),
+            (ROLE, NODE),
         ),
         Right(
             "GiveNodesTheirRole",

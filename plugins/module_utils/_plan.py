@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_to_leave
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import elsewhere_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import give_up_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import mismatch_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import move_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
@@ -33,12 +39,8 @@ def _is_pinned_version(installed: str | None, pin: str) -> bool:
     return installed == pin or (installed or "").startswith(pin + "-")
 
 
-def _cluster_name(cluster: str | None) -> str:
-    return (cluster or "").rsplit("/", 1)[-1]
-
-
 def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
-    """States in which going on would cost the server its identity or move it: never done by the way."""
+    """States in which going on would cost the server its identity: never done by the way."""
     problems = []
     registration = host["ssm_agent"]["registration"]
     instance_id = registration["managed_instance_id"]
@@ -47,21 +49,12 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
             f"nobody can tell whether it is registered ({registration['problem']}): repair or remove "
             "/var/lib/amazon/ssm/Vault, or restore it from a backup"
         )
-    if instance_id and registration["region"] not in (None, "", wanted["region"]):
+    problems += elsewhere_problems(host, aws, wanted)
+    leaving = cluster_to_leave(host, aws, wanted)
+    if leaving and not instance_id:
         problems.append(
-            f"it is registered as {instance_id} in {registration['region']}, not in {wanted['region']}: check "
-            "ecs_anywhere_region, or deregister it there first"
-        )
-    cluster = _cluster_name(wanted["cluster"])
-    introspection = host["ecs_agent"]["introspection"] or {}
-    configured = host["ecs_config"]["/etc/ecs/ecs.config"]["settings"].get("ECS_CLUSTER")
-    joined = _cluster_name(introspection.get("cluster"))
-    if not joined and host["ecs_agent"]["saved_state"]:
-        joined = _cluster_name(configured)
-    if joined and joined != cluster:
-        problems.append(
-            f"it is a container instance of the cluster {joined}, not of {cluster}: check ecs_anywhere_cluster, or "
-            "drain and deregister it there and remove /var/lib/ecs/data/agent.db"
+            f"it is a container instance of the cluster {leaving} under an id that it lost: set ecs_anywhere_cluster "
+            f"to {leaving} and run first, which gives it a new id there; it can be moved then"
         )
     node = _node(aws, instance_id)
     ecs = node.get("ecs") or {}
@@ -131,10 +124,6 @@ def _reset_reason(host: Read, aws: Read) -> str | None:
     )
 
 
-def account_of(arn: str | None) -> str | None:
-    return arn.split(":")[4] if arn and arn.count(":") > 4 else None
-
-
 def _lost_reason(host: Read, aws: Read) -> str | None:
     """Somebody deregistered the managed node. That Systems Manager does not list it is not enough to give it up: it may
     be of another account, or not have called yet. The cluster, or the agent, has to say that it is of this account."""
@@ -152,9 +141,10 @@ def _lost_reason(host: Read, aws: Read) -> str | None:
     )
 
 
-def _leftovers(host: Read, aws: Read, lost: bool) -> list[str]:
+def _leftovers(host: Read, aws: Read, abandoned: bool) -> list[str]:
     """Container instances of this server as which nobody works, or will work once it is registered anew.
 
+    abandoned: nobody works as any, because the server gets a new id, or works in another cluster until it is moved.
     What the agent on the server says it is belongs to the server. That the remains of a registration name an id does
     not: they may have come with an image of a server that lives.
     """
@@ -164,7 +154,7 @@ def _leftovers(host: Read, aws: Read, lost: bool) -> list[str]:
     if not node.get("ecs") or registration["interrupted"]:
         return []
     arns = {node["ecs"]["container_instance_arn"], *node["duplicates"]}
-    if lost:
+    if abandoned:
         return sorted(arns)
     own = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
     if own not in arns:
@@ -235,14 +225,16 @@ def role_name_problem(wanted: Read) -> str | None:
     return None
 
 
-def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
+def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = None) -> Plan:
     """Decide what turns *host* into what is *wanted*.
 
     host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "account": str or None,
     "instances": {mi- id: instance}}).
     wanted: the role's variables, see plugin_utils/_role_options.py. Returns C(problems), sentences that forbid
-    to go on, C(steps), each with C(name) and C(reason), in the order in which they are carried out, and C(leftovers),
-    the ARNs of container instances to deregister. One that is right has none of these.
+    to go on, C(steps), each with C(name) and C(reason), in the order in which they are carried out, C(leftovers),
+    the ARNs of container instances to deregister, C(leaves), the cluster to move from, and C(gives_up), whether both
+    sides of what it was are deregistered. One that is right has none of these. clone: why it is to get an id of its
+    own, if another server keeps the one that it has.
     """
     problems = host_problems(host, wanted)
     role = role_name_problem(wanted)
@@ -253,7 +245,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     else:
         problems += identity_problems(host, aws, wanted)
     if problems:
-        return {"problems": problems, "steps": [], "leftovers": []}
+        return {"problems": problems, "steps": [], "leftovers": [], "leaves": None, "gives_up": False}
 
     steps: list[dict[str, str]] = []
 
@@ -277,6 +269,8 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     step("install_docker", _install_reason("Docker", docker, docker_half))
     step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, ssm_half, wanted["ssm_agent_version"]))
     step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
+    leaving = None if clone else cluster_to_leave(host, aws, wanted)
+    step("move", move_reason(host, leaving, wanted))
     config = _config_reason(host, wanted)
     step("configure_ecs_agent", config)
 
@@ -292,15 +286,22 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
             else "it is not registered with Systems Manager",
         )
 
-    lost = _lost_reason(host, aws)
-    step("replace_registration", lost if kept == instance_id else None)
-    leftovers = _leftovers(host, aws, bool(lost))
+    node = aws["instances"].get(instance_id)
+    lost = mismatched = give_up = None
+    if not clone and kept == instance_id:
+        lost = _lost_reason(host, aws)
+        mismatched = mismatch_reason(host, node, FIRST_CALL)
+        give_up = give_up_reason(host, node) if mismatched else None
+    step("give_up", give_up)
+    replaced = clone or mismatched or lost
+    step("replace_registration", replaced)
+    leftovers = [] if clone or give_up else _leftovers(host, aws, bool(lost or leaving))
     step("retire", _retire_reason(leftovers, bool(lost or not instance_id)))
 
-    node_role = _node_role_reason(host, aws, wanted)
+    node_role = None if replaced else _node_role_reason(host, aws, wanted)
     step("repair_node_role", node_role)
 
-    reset = _reset_reason(host, aws)
+    reset = None if leaving or replaced else _reset_reason(host, aws)
     step("reset_ecs_agent", reset)
 
     units = (
@@ -317,7 +318,11 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
             reasons.append(f"{name} is to be enabled and started")
     step("start", "; ".join(reason for reason in reasons if reason))
     unit = ecs_agent["unit"] or {}
-    if ecs_agent["installed"] and not reset and unit.get("active_state") in ("active", "activating"):
+    if (
+        ecs_agent["installed"]
+        and not (reset or leaving or replaced)
+        and unit.get("active_state") in ("active", "activating")
+    ):
         causes = ["it reads its settings only when it starts"] if config else []
         causes += ["it has credentials of the former role"] if node_role else []
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
@@ -325,4 +330,10 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
 
     waiting = _wait_reason(host, aws)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
-    return {"problems": [], "steps": steps, "leftovers": leftovers}
+    return {
+        "problems": [],
+        "steps": steps,
+        "leftovers": leftovers,
+        "leaves": leaving,
+        "gives_up": bool(give_up),
+    }

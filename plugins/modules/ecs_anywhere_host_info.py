@@ -91,6 +91,12 @@ hostname:
   returned: always
   type: str
   sample: edge-1
+ip_addresses:
+  description: Its own IPv4 addresses, but for the loopback ones.
+  returned: always
+  type: list
+  elements: str
+  sample: [192.0.2.10]
 machine_id:
   description: Content of C(/etc/machine-id). Cloned servers share it.
   returned: always
@@ -269,6 +275,12 @@ ssm_agent:
       description: Whether an C(amazon-ssm-agent -register) runs at this moment.
       type: bool
       sample: false
+    fingerprint_mismatch:
+      description:
+        - When the agent's log last said that AWS does not take this server for the one that registered, as after a
+          change of its machine id, or V(null). The agent never gets over it and sleeps while its unit is active.
+      type: str
+      sample: null
     registration:
       description: What the server believes to be.
       type: dict
@@ -561,6 +573,7 @@ def look_at_system(reader: Reader) -> dict[str, Any]:
     version, memory = _host.cgroups(reader.text("/sys/fs/cgroup/cgroup.controllers"), reader.text("/proc/cgroups"))
     return {
         "hostname": name.nodename,
+        "ip_addresses": _host.ip_addresses(reader.text("/proc/net/fib_trie") or ""),
         "machine_id": (reader.text("/etc/machine-id") or "").strip() or None,
         "architecture": name.machine,
         "package_architecture": _host.package_architecture(name.machine),
@@ -673,6 +686,9 @@ def look_at_ssm(reader: Reader, packages: dict[str, _host.Package], units: dict[
         "binary": _ssm_vault.BINARIES[source] if source else None,
         "unit": units.get(_ssm_vault.UNITS[source or "package"]),
         "registering": registering,
+        "fingerprint_mismatch": _host.fingerprint_mismatch(
+            reader.text("/var/log/amazon/ssm/amazon-ssm-agent.log", tail=LOG_TAIL) or ""
+        ),
         "registration": {
             "managed_instance_id": vault.instance_id,
             "region": vault.region,

@@ -38,6 +38,8 @@ NAMES = {
     "ecs_agent_version": "ecs_agent_version",
     "docker_source": "docker_source",
     "agent_config": "agent_config",
+    "move_options": "move_options",
+    "repair_clones": "repair_clones",
 }
 # How a server is to leave.
 LEAVE = (

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host import Package
@@ -149,3 +151,47 @@ def test_snap_version():
 def test_the_age_of_something():
     assert _host.age("1970-01-01T00:01:00Z", 100.9) == 40
     assert _host.age(None, 100.0) is None
+
+
+@pytest.mark.parametrize(
+    "log, expected",
+    [
+        ("", None),
+        ("2026-11-24 02:02:03.0001 ERROR other\n", None),
+        (
+            "2026-11-24 02:02:03.0001 ERROR [x] aws error: MachineFingerprintDoesNotMatch: no\n"
+            "2026-11-24 02:32:03.0001 ERROR [x] aws error: MachineFingerprintDoesNotMatch: no\n"
+            "2026-11-24 02:33:03.0001 INFO [x] Sleeping for 0:27:00 before retrying retrieve credentials\n",
+            "2026-11-24T01:32:03Z",
+        ),
+    ],
+)
+def test_when_the_fingerprint_was_refused_last(monkeypatch, log, expected):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert _host.fingerprint_mismatch(log) == expected
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_addresses_of_the_server_itself():
+    table = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.89.91.0/24 2 0 2
+        |-- 10.89.91.0
+           /24 link UNICAST
+        |-- 10.89.91.7
+           /32 host LOCAL
+        |-- 10.89.91.255
+           /32 link BROADCAST
+     |-- 127.0.0.1
+        /32 host LOCAL
+Local:
+        |-- 10.89.91.7
+           /32 host LOCAL
+"""
+    assert _host.ip_addresses(table) == ["10.89.91.7"]

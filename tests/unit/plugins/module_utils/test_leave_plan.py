@@ -40,6 +40,7 @@ WANTED = {
     "ssm_agent_version": "",
     "ecs_agent_version": "",
     "docker_source": "distro",
+    "repair_clones": True,
     "leave": OPTIONS,
     "ecs_config": {
         "/etc/ecs/ecs.config": {"ECS_CLUSTER": "edge", "ECS_LOGLEVEL": "info"},
@@ -48,11 +49,13 @@ WANTED = {
 }
 THERE = {
     "hostname": "edge1",
+    "ip_addresses": ["192.0.2.1"],
     "systemd": True,
     "effective_user_is_root": True,
     "ssm_agent": {
         "installed": True,
         "unit": {**UNIT, "name": "amazon-ssm-agent.service"},
+        "fingerprint_mismatch": None,
         "registration": {
             "managed_instance_id": MI,
             "region": "eu-west-1",

@@ -13,9 +13,11 @@ import threading
 import time
 
 import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 from ansible_collections.hybrid.ecs_anywhere.plugins.modules import ecs_anywhere_host_info as module
 
+REFUSED = "2026-11-24 02:02:03.0001 ERROR [CredentialRefresher] ... MachineFingerprintDoesNotMatch: x\n"
 ARN = "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef"
 SYSTEMCTL = r"""#!/bin/sh
 echo "$@" >> "{root}/systemctl.log"
@@ -128,6 +130,7 @@ def test_a_bare_server(look, server):
         "binary": None,
         "unit": None,
         "registering": False,
+        "fingerprint_mismatch": None,
         "registration": {
             "managed_instance_id": None,
             "region": None,
@@ -165,6 +168,8 @@ def test_a_registered_server(look, server, serve, monkeypatch):
     record["privateKeyCreatedDate"] = "2026-11-23 16:51:45.65 +0000 UTC"
     server("/var/lib/amazon/ssm/Vault/Store/RegistrationKey", json.dumps(record))
     server("/var/lib/amazon/ssm/registration", '{"ManagedInstanceID":"mi-1","Region":"eu-west-1"}')
+    server("/var/log/amazon/ssm/amazon-ssm-agent.log", REFUSED)
+    server("/proc/net/fib_trie", "  |-- 192.0.2.10\n    /32 host LOCAL\n")
     server("/var/lib/ecs/data/agent.db", "")
     server("/var/log/ecs/ecs-agent.log", "level=error msg=old\n")
     server("/etc/ecs/ecs.config", "ECS_CLUSTER=edge\nECS_ENGINE_AUTH_DATA=hunter2\n")
@@ -192,6 +197,8 @@ def test_a_registered_server(look, server, serve, monkeypatch):
     assert ssm["installed"] and ssm["binary"] == str(binary)
     assert (ssm["source"], ssm["version"]) == ("package", "3.3.4108.0-1")
     assert ssm["unit"]["name"] == "amazon-ssm-agent.service" and ssm["unit"]["active_state"] == "active"
+    assert ssm["fingerprint_mismatch"] == _host.fingerprint_mismatch(REFUSED)
+    assert result["ip_addresses"] == ["192.0.2.10"]
     assert ssm["registration"].pop("age") > 0
     assert ssm["registration"] == {
         "managed_instance_id": "mi-1",
@@ -230,6 +237,8 @@ def test_registration_of_every_kind(look, server):
     store = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey"
     server(store, '{"instanceID":"","region":""}')
     server("/var/lib/amazon/ssm/registration", '{"ManagedInstanceID":"mi-1","Region":"eu-west-1"}')
+    server("/var/log/amazon/ssm/amazon-ssm-agent.log", REFUSED)
+    server("/proc/net/fib_trie", "  |-- 192.0.2.10\n    /32 host LOCAL\n")
     journal = {"operation": "register", "step": "registering", "previous_id": "mi-1", "service_active": True}
     server("/var/lib/amazon/ssm/.ecs_anywhere_backup/journal.json", json.dumps(journal))
     server("/proc/7/cmdline", "/usr/bin/amazon-ssm-agent\0-register\0")
