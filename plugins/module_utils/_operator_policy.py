@@ -32,6 +32,13 @@ NODE_POLICIES = [
 ]
 IN_REGIONS = {"StringEquals": {"aws:RequestedRegion": "{regions}"}}
 
+READ_FLEET = (
+    Right("ListClusters", ("ecs:ListClusters",), ("*",), IN_REGIONS),
+    Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+    Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+    Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+)
+
 # One entry for each playbook; a test runs the calls of each as a user who may do just this.
 PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     "audit": (
@@ -48,6 +55,16 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         ),
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
     ),
+    "prune": (
+        *READ_FLEET,
+        Right("RemoveInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
+        Right(
+            "RemoveNodes",
+            ("ssm:DeregisterManagedInstance",),
+            ("arn:{partition}:ssm:{region}:{account}:managed-instance/*",),
+        ),
+    ),
+    "status": READ_FLEET,
     "register": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
