@@ -34,6 +34,13 @@ NODE_POLICIES = [
 ]
 IN_REGIONS = {"StringEquals": {"aws:RequestedRegion": "{regions}"}}
 
+READ_FLEET = (
+    Right("ListClusters", ("ecs:ListClusters",), ("*",), IN_REGIONS),
+    Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+    Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+    Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+)
+
 # One entry for each playbook; a test runs the calls of each as a user who may do just this.
 PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     "audit": (
@@ -62,6 +69,12 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
         Right("DeregisterNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
     ),
+    "prune": (
+        *READ_FLEET,
+        Right("RemoveInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
+        Right("RemoveNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
+    ),
+    "status": READ_FLEET,
     "register": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),

@@ -93,8 +93,9 @@ def test_what_can_be_bound_is_bound(playbook):
         assert "*" not in "".join(statement["Action"])
 
 
-def test_audit_only_reads():
-    actions = {action for statement in policy("audit")["Statement"] for action in statement["Action"]}
+@pytest.mark.parametrize("playbook", ["audit", "status"])
+def test_what_only_reads(playbook):
+    actions = {action for statement in policy(playbook)["Statement"] for action in statement["Action"]}
     assert actions and all(action.split(":")[1].startswith(("Get", "List", "Describe")) for action in actions)
 
 
@@ -117,7 +118,7 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, register"),
+        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, prune, register, status"),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),
