@@ -9,6 +9,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
 
 
 def without_secrets(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -16,11 +19,22 @@ def without_secrets(wanted: dict[str, Any]) -> dict[str, Any]:
 
     As plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
     """
-    files = {
-        path: {k: None if v is None else _ecs_config.masked(k, v) for k, v in _ecs_config.wanted_settings(s).items()}
-        for path, s in (wanted.get("ecs_config") or {}).items()
-    }
-    plain: dict[str, Any] = json.loads(json.dumps({**wanted, "ecs_config": files}))
+    try:
+        files = {
+            path: {
+                k: None if v is None else _ecs_config.masked(k, v) for k, v in _ecs_config.wanted_settings(s).items()
+            }
+            for path, s in (wanted.get("ecs_config") or {}).items()
+        }
+    except ValueError as error:
+        raise ValueError(f"The settings of the ECS agent: {error}") from error
+    proxy = _ecs_config.masked_settings(_proxy.environment(wanted.get("proxy")))
+    ssm_config = _ssm_config.wanted_config(
+        wanted.get("ssm_agent_config"), wanted.get("credentials_profile"), bool(wanted.get("ec2_as_external"))
+    )
+    plain: dict[str, Any] = json.loads(
+        json.dumps({**wanted, "ecs_config": files, "proxy": proxy, "ssm_config": ssm_config})
+    )
     return plain
 
 
@@ -45,9 +59,12 @@ class ActionModule(ActionBase):
                     "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
             try:
+                environment = _proxy.environment(wanted.get("proxy"))
                 wanted = without_secrets(wanted)
+                if wanted.get("preflight"):
+                    args["preflight"] = {"endpoints": _preflight.endpoints(wanted), "environment": environment}
             except ValueError as error:
-                return {**result, "failed": True, "msg": f"The settings of the ECS agent: {error}"}
+                return {**result, "failed": True, "msg": str(error)}
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         if wanted is not None:
             result["wanted"] = wanted

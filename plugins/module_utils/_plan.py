@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import agent_settings
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_reason
 
 Read = Mapping[str, Any]
 Plan = dict[str, Any]
@@ -80,6 +83,8 @@ def _node(aws: Read, instance_id: str | None) -> Read:
 def _config_reason(host: Read, wanted: Read) -> str | None:
     reasons = []
     for path, settings in sorted(wanted["ecs_config"].items()):
+        if path == "/etc/ecs/ecs.config":
+            settings = agent_settings(wanted.get("proxy") or {}, settings, host)
         read = host["ecs_config"][path]
         if not read["exists"]:
             reasons.append(f"{path} does not exist")
@@ -277,6 +282,10 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     step("install_docker", _install_reason("Docker", docker, docker_half))
     step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, ssm_half, wanted["ssm_agent_version"]))
     step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
+    ssm_config = config_reason(host.get("ssm_config"), wanted.get("ssm_config") or {})
+    step("configure_ssm_agent", ssm_config)
+    proxy = proxy_plan(host.get("proxy"), wanted.get("proxy") or {})
+    step("configure_proxy", proxy.configure)
     config = _config_reason(host, wanted)
     step("configure_ecs_agent", config)
 
@@ -297,6 +306,11 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     leftovers = _leftovers(host, aws, bool(lost))
     step("retire", _retire_reason(leftovers, bool(lost or not instance_id)))
 
+    threshold = wanted.get("similarity_threshold")
+    if threshold and threshold != host.get("similarity_threshold"):
+        held = host.get("similarity_threshold")
+        step("set_similarity_threshold", f"the SSM agent's similarity threshold is {held}, wanted is {threshold}")
+
     node_role = _node_role_reason(host, aws, wanted)
     step("repair_node_role", node_role)
 
@@ -316,9 +330,19 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
         elif planned:
             reasons.append(f"{name} is to be enabled and started")
     step("start", "; ".join(reason for reason in reasons if reason))
+    late = proxy.restart.get(DOCKER_UNIT)
+    step("restart_docker", late and f"{late}. Its containers stop and start, unless its live-restore is on")
+    causes = [why for name, why in proxy.restart.items() if name != DOCKER_UNIT]
+    if ssm_config or (host.get("ssm_config") or {}).get("newer_than_agent"):
+        causes.append("it reads its configuration only when it starts")
+    running = (ssm_agent["unit"] or {}).get("active_state") == "active"
+    registering = any(s["name"] in ("register", "replace_registration") for s in steps)  # that restarts it
+    step("restart_ssm_agent", "; ".join(causes) if running and not registering else None)
     unit = ecs_agent["unit"] or {}
     if ecs_agent["installed"] and not reset and unit.get("active_state") in ("active", "activating"):
-        causes = ["it reads its settings only when it starts"] if config else []
+        # an active one is restarted together with Docker
+        with_docker = late and unit["active_state"] == "active"
+        causes = ["it reads its settings only when it starts"] if config and not with_docker else []
         causes += ["it has credentials of the former role"] if node_role else []
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))

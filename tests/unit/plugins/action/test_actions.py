@@ -63,6 +63,28 @@ class TestHostInfo:
         result, asked = act(ecs_anywhere_host_info, {"wanted": {"ecs_config": files}}, [{}])
         assert result["failed"] and "line break" in result["msg"] and asked == []
 
+    def test_a_proxy_is_its_variables_and_its_password_goes_to_the_server_alone(self):
+        files = {"/etc/ecs/ecs.config": {}}
+        wanted = {"region": "eu-west-1", "proxy": "http://u:hunter2@proxy:1", "preflight": True, "ecs_config": files}
+        result, asked = act(ecs_anywhere_host_info, {"wanted": wanted}, [{}])
+        assert result["wanted"]["proxy"]["HTTPS_PROXY"].endswith("@proxy:1")
+        assert "hunter2" not in str(result)
+        (args,) = asked
+        assert args["preflight"]["environment"]["HTTPS_PROXY"] == "http://u:hunter2@proxy:1"
+        assert args["preflight"]["endpoints"][0]["host"] == "ssm.eu-west-1.amazonaws.com"
+        assert act(ecs_anywhere_host_info, {"wanted": {**wanted, "preflight": False}}, [{}])[1] == [{}]
+
+    @pytest.mark.parametrize(
+        "variables, sentence",
+        [
+            ({"proxy": {"ftp": "x"}}, "ecs_anywhere_proxy is a URL"),
+            ({"ssm_agent_config": {"A": 1}}, "ecs_anywhere_ssm_agent_config: A is no section"),
+        ],
+    )
+    def test_variables_that_mean_nothing_fail_before_anything(self, variables, sentence):
+        result, asked = act(ecs_anywhere_host_info, {"wanted": variables}, [{}])
+        assert result["failed"] and sentence in result["msg"] and asked == []
+
     @pytest.mark.parametrize("strategy", ["free", "host_pinned", "ansible.builtin.free"])
     def test_a_strategy_without_once_is_refused(self, strategy):
         result, asked = act(ecs_anywhere_host_info, {"wanted": {}}, [{}], strategy)
