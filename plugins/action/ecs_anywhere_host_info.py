@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _role_options
 
 
@@ -33,7 +35,11 @@ class ActionModule(ActionBase):
                     "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
             try:
-                wanted = self._wanted(task_vars or {})
+                values = self._values(task_vars or {})
+                wanted = _role_options.wanted_of(values, self._options())
+                if wanted["preflight"] and wanted["state"] == "present":
+                    environment = _proxy.environment(values.get("ecs_anywhere_proxy"))
+                    args["preflight"] = {"endpoints": _preflight.endpoints(wanted), "environment": environment}
             except ValueError as error:
                 return {**result, "failed": True, "msg": str(error)}
         try:
@@ -47,10 +53,13 @@ class ActionModule(ActionBase):
             result["wanted"] = wanted
         return result
 
-    def _wanted(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Validates too: Ansible's own validation is a task entry of its own, which a play may leave out."""
+    def _options(self) -> _role_options.Options:
+        """For validation: Ansible's own is a task entry of its own, which a play may leave out."""
         if not self._task._role:
             raise ValueError("wanted: only a role has variables that say what is wanted")
+        return _role_options.options_of(Path(self._task._role._role_path))
+
+    def _values(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         variables = {name: task_vars[name] for name in _role_options.VARIABLES if name in task_vars}
-        values = self._templar.template(variables)
-        return _role_options.wanted_of(values, _role_options.options_of(Path(self._task._role._role_path)))
+        values: dict[str, Any] = self._templar.template(variables)
+        return values

@@ -17,6 +17,7 @@ _FAMILIES = {
     "rhel": {"rhel", "fedora", "centos", "amzn"},
     "suse": {"suse", "sles", "opensuse"},
 }
+OTHER_PROPERTIES = ("Environment", "ExecMainStartTimestampMonotonic")  # not for the eyes of everybody, or no state
 UNIT_PROPERTIES = {
     "LoadState": "load_state",
     "ActiveState": "active_state",
@@ -25,8 +26,9 @@ UNIT_PROPERTIES = {
     "Result": "result",
     "ExecMainStatus": "exec_main_status",
     "NRestarts": "n_restarts",
+    "MainPID": "main_pid",
 }
-_NUMBERS = ("exec_main_status", "n_restarts")
+_NUMBERS = ("exec_main_status", "n_restarts", "main_pid")
 
 
 class Package(NamedTuple):
@@ -96,11 +98,15 @@ def rpm_packages(output: str) -> dict[str, Package]:
 RPM_FORMAT = "pkg\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n"
 
 
+def properties(output: str, names: list[str]) -> dict[str, dict[str, str]]:
+    """What systemctl show says of each unit: one block for each, in the order of the names."""
+    blocks = zip(names, output.strip().split("\n\n"))
+    return {name: dict(line.partition("=")[::2] for line in block.splitlines()) for name, block in blocks}
+
+
 def units(output: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    """The units from the output of systemctl show: one block for each, in the order of the names."""
     result = {}
-    for name, block in zip(names, output.strip().split("\n\n")):
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
+    for name, values in properties(output, names).items():
         unit: dict[str, Any] = {"name": name}
         for prop, key in UNIT_PROPERTIES.items():
             value = values.get(prop) or None
@@ -135,6 +141,18 @@ def agent_version(text: str) -> str | None:
 def age(moment: str | None, now: float) -> int | None:
     """Seconds since a moment in the form of ISO 8601, in UTC."""
     return None if moment is None else int(now) - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def is_newer(modified: float | None, started: str | None, now: float, uptime: float) -> bool:
+    """Whether a file was changed after a program was started (in microseconds of the machine's uptime; 0: never)."""
+    if modified is None or not started or not started.isdigit() or started == "0" or modified > now:
+        return False  # a file of the future would stay newer for ever
+    return modified > now - uptime + int(started) / 1e6
+
+
+def selinux(enforce: str | None) -> str | None:
+    """From /sys/fs/selinux/enforce, which is there only where SELinux is on."""
+    return None if enforce is None else "enforcing" if enforce.strip() == "1" else "permissive"
 
 
 def error_lines(log: str, count: int = 10) -> list[str]:

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._credentials import credential_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._preflight import preflight_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_problem
+
 Read = Mapping[str, Any]
 
 # Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13,
@@ -61,10 +65,17 @@ def host_problems(host: Read, wanted: Read) -> list[str]:
             f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at "
             f"most {newest}: install an older Docker, or set its min-api-version"
         )
-    imds = host["imds"]
-    if imds["reachable"] and imds["role"]:
+    problems += preflight_problems(host)
+    missing = host["gpu"]["missing"] if wanted.get("gpu") else []
+    if missing:
         problems.append(
-            f"this is an EC2 instance with the role {imds['role']}, whose credentials both agents would take for "
-            "their own: detach its instance profile, or register it as an ordinary EC2 container instance"
+            f"ecs_anywhere_gpu is set, but it has no {', '.join(missing)}: install NVIDIA's driver and its container "
+            "toolkit, which the role leaves to you, or unset it for this server"
         )
+    threshold = wanted.get("similarity_threshold") or 1
+    if threshold != -1 and not 1 <= threshold <= 100:
+        problems.append(f"ecs_anywhere_similarity_threshold is {threshold}: it has to be 1 to 100, or -1 for no check")
+    broken = config_problem(host.get("ssm_config"))
+    problems += [broken] if broken else []
+    problems += credential_problems(host, wanted)
     return problems

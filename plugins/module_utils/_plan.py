@@ -17,8 +17,11 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import give_up_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import mismatch_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import move_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import agent_settings
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_reason
 
 Read = Mapping[str, Any]
 Plan = dict[str, Any]
@@ -73,6 +76,8 @@ def _node(aws: Read, instance_id: str | None) -> Read:
 def _config_reason(host: Read, wanted: Read) -> str | None:
     reasons = []
     for path, settings in sorted(wanted["ecs_config"].items()):
+        if path == "/etc/ecs/ecs.config":
+            settings = agent_settings(wanted.get("proxy") or {}, settings, host)
         read = host["ecs_config"][path]
         if not read["exists"]:
             reasons.append(f"{path} does not exist")
@@ -271,6 +276,10 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
     leaving = None if clone else cluster_to_leave(host, aws, wanted)
     step("move", move_reason(host, leaving, wanted))
+    ssm_config = config_reason(host.get("ssm_config"), wanted.get("ssm_config") or {})
+    step("configure_ssm_agent", ssm_config)
+    proxy = proxy_plan(host.get("proxy"), wanted.get("proxy") or {})
+    step("configure_proxy", proxy.configure)
     config = _config_reason(host, wanted)
     step("configure_ecs_agent", config)
 
@@ -298,6 +307,11 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     leftovers = [] if clone or give_up else _leftovers(host, aws, bool(lost or leaving))
     step("retire", _retire_reason(leftovers, bool(lost or not instance_id)))
 
+    threshold = wanted.get("similarity_threshold")
+    if threshold and threshold != host.get("similarity_threshold"):
+        held = host.get("similarity_threshold")
+        step("set_similarity_threshold", f"the SSM agent's similarity threshold is {held}, wanted is {threshold}")
+
     node_role = None if replaced else _node_role_reason(host, aws, wanted)
     step("repair_node_role", node_role)
 
@@ -317,13 +331,23 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
         elif planned:
             reasons.append(f"{name} is to be enabled and started")
     step("start", "; ".join(reason for reason in reasons if reason))
+    late = proxy.restart.get(DOCKER_UNIT)
+    step("restart_docker", late and f"{late}. Its containers stop and start, unless its live-restore is on")
+    causes = [why for name, why in proxy.restart.items() if name != DOCKER_UNIT]
+    if ssm_config or (host.get("ssm_config") or {}).get("newer_than_agent"):
+        causes.append("it reads its configuration only when it starts")
+    running = (ssm_agent["unit"] or {}).get("active_state") == "active"
+    registering = any(s["name"] in ("register", "replace_registration") for s in steps)  # that restarts it
+    step("restart_ssm_agent", "; ".join(causes) if running and not registering else None)
     unit = ecs_agent["unit"] or {}
     if (
         ecs_agent["installed"]
         and not (reset or leaving or replaced)
         and unit.get("active_state") in ("active", "activating")
     ):
-        causes = ["it reads its settings only when it starts"] if config else []
+        # an active one is restarted together with Docker
+        with_docker = late and unit["active_state"] == "active"
+        causes = ["it reads its settings only when it starts"] if config and not with_docker else []
         causes += ["it has credentials of the former role"] if node_role else []
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 from typing import Any
+from typing import Mapping
 from typing import NamedTuple
 
 ROOT = "/var/lib/amazon/ssm"
@@ -110,6 +111,14 @@ def read_vault() -> Vault:
     return Vault(**values)
 
 
+def read_similarity_threshold() -> int | None:
+    try:
+        threshold = (_json_file(path("Vault", "Store", "InstanceFingerprint")) or {}).get("similarityThreshold")
+    except (OSError, ValueError):
+        return None
+    return threshold if isinstance(threshold, int) else None
+
+
 def read_journal() -> Journal | None:
     """The journal of an interrupted run. The backup appears as a whole, so a journal that is there is complete."""
     record = _json_file(backup_path("journal.json"))
@@ -156,7 +165,7 @@ def find_agent() -> str | None:
 # --- running the agent's command ---
 
 
-def run_agent(command: list[str], lock: int, timeout: int) -> tuple[int | None, str]:
+def run_agent(command: list[str], lock: int, timeout: int, environment: Mapping[str, object]) -> tuple[int | None, str]:
     """Run the agent's command. It outlives this process, holds the lock as long as it runs, and its output has no name.
 
     Returns its exit status (None: it took too long and was ended) and what it printed.
@@ -170,6 +179,7 @@ def run_agent(command: list[str], lock: int, timeout: int) -> tuple[int | None, 
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=[lock],
+            env={**os.environ, **{name: str(value) for name, value in environment.items()}},
             cwd="/",
         )
         status = None
@@ -283,7 +293,7 @@ _CAUSES = (
     ),
     (
         r"proxyconnect|Proxy Authentication Required",
-        "The proxy did not let the request through. Check the proxy in the environment of the task.",
+        "The proxy did not let the request through. Check ecs_anywhere_proxy, or the module's environment.",
     ),
     (
         r"no such host|server misbehaving|Temporary failure in name resolution",
@@ -292,7 +302,7 @@ _CAUSES = (
     (
         r"RequestError|connection refused|connection reset|timeout|network is unreachable|no route to host|dial tcp",
         "The server cannot reach the SSM endpoint. Allow https to ssm, ssmmessages and ec2messages of the Region, or "
-        "set a proxy in the environment of the task.",
+        "set a proxy (ecs_anywhere_proxy, or the module's environment).",
     ),
     (
         r"ThrottlingException|Throttling|TooManyUpdates|Rate exceeded",

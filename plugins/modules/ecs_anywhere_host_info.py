@@ -39,6 +39,22 @@ options:
         as V(free).
     type: bool
     default: false
+  preflight:
+    description:
+      - Looks around a server on which something is missing or does not run, see RV(preflight). One that is whole is not
+        kept waiting by that.
+      - With O(wanted) the action plugin makes it from what is wanted.
+    type: dict
+    suboptions:
+      endpoints:
+        description: Where to connect to, each with C(what), C(host), C(port) and C(plain).
+        type: list
+        elements: dict
+        default: []
+      environment:
+        description: Environment variables of a proxy.
+        type: dict
+        default: {}
 requirements:
   - Linux. Run it as root (C(become)), or most of the result is V(null).
 """
@@ -238,6 +254,7 @@ docker:
         result: success
         exec_main_status: 0
         n_restarts: 0
+        main_pid: 4711
 ssm_agent:
   description: The SSM agent and its registration.
   returned: always
@@ -271,6 +288,7 @@ ssm_agent:
         result: success
         exec_main_status: 0
         n_restarts: 0
+        main_pid: 4711
     registering:
       description: Whether an C(amazon-ssm-agent -register) runs at this moment.
       type: bool
@@ -360,6 +378,7 @@ ecs_agent:
         result: success
         exec_main_status: 0
         n_restarts: 0
+        main_pid: 4711
     introspection:
       description:
         - What the agent tells on port 51678, or V(null) when it does not answer. It answers once it is registered.
@@ -417,6 +436,113 @@ ecs_config:
         - The settings as the agent reads them. Of duplicates the last counts.
         - Secret-looking values are given as C(sha256:) and the SHA-256 of the value.
       type: dict
+selinux:
+  description: V(enforcing), V(permissive), or V(null) where SELinux is off. AWS does not support ECS Anywhere with it.
+  returned: always
+  type: str
+  sample: null
+preflight:
+  description: What O(preflight) found, or V(null) when nothing was looked at.
+  returned: always
+  type: dict
+  contains:
+    endpoints:
+      description: The endpoints, each with C(problem), why it cannot be reached, or V(null).
+      type: list
+      elements: dict
+      sample: [{"what": "ecs", "host": "ecs.eu-west-1.amazonaws.com", "port": 443, "plain": false, "problem": null}]
+    clock_offset:
+      description: Seconds by which the server's clock is ahead of AWS's, or V(null) when AWS does not tell.
+      type: int
+      sample: 0
+    disk:
+      description:
+        - Bytes that are free and that an installation of what is missing needs, with its C(directories), by file
+          system.
+      type: list
+      elements: dict
+      sample: [{"directories": ["/usr", "/var/cache"], "free": 9000000000, "needed": 1200000000}]
+gpu:
+  description: What NVIDIA's GPUs need before containers can use them.
+  returned: always
+  type: dict
+  contains:
+    missing:
+      description: Those of the driver's device, C(nvidia-smi) and the container runtime that are not there.
+      type: list
+      elements: str
+      sample: [/dev/nvidiactl, nvidia-smi, nvidia-container-runtime]
+similarity_threshold:
+  description:
+    - How many percent of its hardware have to be as at registration for the SSM agent to take the server for the same
+      one (V(-1) means it always does), or V(null) when it was never registered.
+  returned: always
+  type: int
+  sample: 40
+ssm_config:
+  description: The SSM agent's own configuration, C(/etc/amazon/ssm/amazon-ssm-agent.json).
+  returned: always
+  type: dict
+  contains:
+    exists:
+      description: Whether the file is there.
+      type: bool
+      sample: true
+    problem:
+      description: Why the agent does not understand it, or V(null).
+      type: str
+      sample: null
+    newer_than_agent:
+      description: Whether it was changed after the agent was started, which reads it only then.
+      type: bool
+      sample: false
+    settings:
+      description: Its settings.
+      type: dict
+      sample: {"Profile": {"ShareProfile": "ecs"}}
+credentials:
+  description: AWS credentials that are on the server. None is returned, only where they are.
+  returned: always
+  type: dict
+  contains:
+    profiles:
+      description: The profiles in C(/root/.aws/credentials) that have a key.
+      type: list
+      elements: str
+      sample: [default]
+    default:
+      description:
+        - Whose the one named C(default) is, V(agent) when the SSM agent writes it, V(foreign), or V(null) when there is
+          none.
+      type: str
+      sample: agent
+    unit_variables:
+      description: Environment variables of the agents' units that bring credentials, by unit.
+      type: dict
+      sample: {"amazon-ssm-agent.service": [], "ecs.service": []}
+proxy:
+  description:
+    - The proxy that the role gave the services by a file that only root reads, and the one that they run with. The user
+      part of an address is given as C(sha256:) and its SHA-256.
+  returned: always
+  type: dict
+  contains:
+    exists:
+      description: Whether the file is there.
+      type: bool
+      sample: true
+    settings:
+      description: Its variables.
+      type: dict
+      sample: {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "169.254.169.254"}
+    drop_ins:
+      description: Whether the unit has our drop-in that names the file, by unit.
+      type: dict
+      sample: {"amazon-ssm-agent.service": true, "docker.service": true}
+    running:
+      description: The same variables as the unit's main process has them, by unit, or V(null) where none runs.
+      type: dict
+      sample: {"amazon-ssm-agent.service": {}, "docker.service": null}
 """
 
 import contextlib
@@ -431,9 +557,14 @@ from typing import Any
 from typing import Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _credentials
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 
 ROOT = "/"  # everything is read below it
@@ -452,6 +583,11 @@ ECS_PACKAGE = "amazon-ecs-init"
 PODMAN_PACKAGE = "podman-docker"
 PACKAGES = [*ENGINES, SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE]
 CONFIG_FILES = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"]
+GPU_PARTS = {
+    "/dev/nvidiactl": ["/dev/nvidiactl"],
+    "nvidia-smi": ["/usr/bin/nvidia-smi", "/usr/local/bin/nvidia-smi"],
+    "nvidia-container-runtime": ["/usr/bin/nvidia-container-runtime", "/usr/local/bin/nvidia-container-runtime"],
+}
 LOG_TAIL = 64 * 1024
 
 
@@ -582,6 +718,7 @@ def look_at_system(reader: Reader) -> dict[str, Any]:
         "memory_cgroup": memory,
         "cgroup_version": version,
         "effective_user_is_root": os.geteuid() == 0,
+        "selinux": _host.selinux(reader.text("/sys/fs/selinux/enforce")),
     }
 
 
@@ -599,17 +736,18 @@ def look_at_packages(reader: Reader) -> tuple[dict[str, Any], dict[str, _host.Pa
     return {"name": name, "interrupted": interrupted, "half_installed": half}, packages
 
 
-def look_at_units(reader: Reader) -> dict[str, dict[str, Any]]:
+def look_at_units(reader: Reader) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
+    """The units as they are returned, and all that systemd says of them."""
     if not os.path.isdir(below_root("/run/systemd/system")):
-        return {}
+        return {}, {}
     names = [DOCKER_UNIT, ECS_UNIT, *_ssm_vault.UNITS.values()]
     systemctl = next((name for name in ("/usr/bin/systemctl", "/bin/systemctl") if exists(name)), "/usr/bin/systemctl")
-    properties = ",".join(_host.UNIT_PROPERTIES)
+    properties = ",".join([*_host.UNIT_PROPERTIES, *_host.OTHER_PROPERTIES])
     output = reader.command([below_root(systemctl), "show", *names, "--property", properties])
     if not output:
         reader.fail("systemctl show", "it said nothing")
-        return {}
-    return _host.units(output, names)
+        return {}, {}
+    return _host.units(output, names), _host.properties(output, names)
 
 
 def look_at_docker(reader: Reader, packages: dict[str, _host.Package], unit: dict[str, Any] | None) -> dict[str, Any]:
@@ -749,6 +887,54 @@ def look_at_config(reader: Reader) -> dict[str, Any]:
     return result
 
 
+def look_at_ssm_config(reader: Reader, agent_started: str | None) -> dict[str, Any]:
+    text = reader.text(_ssm_config.PATH)
+    settings, problem = _ssm_config.parse(text)
+    modified = None
+    with contextlib.suppress(OSError):
+        modified = os.stat(below_root(_ssm_config.PATH)).st_mtime
+    newer = _host.is_newer(modified, agent_started, time.time(), time.monotonic())
+    return {"exists": text is not None, "problem": problem, "newer_than_agent": newer, "settings": settings}
+
+
+def look_at_credentials(reader: Reader, units: dict[str, dict[str, str]]) -> dict[str, Any]:
+    text = reader.text(_credentials.FILE)
+    profiles = _credentials.read_profiles(text or "")
+    found = {}
+    for unit, properties in units.items():
+        directory = f"/etc/systemd/system/{unit}.d"  # of a unit that is not installed yet systemd tells nothing
+        names = sorted(os.listdir(below_root(directory))) if os.path.isdir(below_root(directory)) else []
+        drop_ins = [reader.text(f"{directory}/{name}") or "" for name in names if name.endswith(".conf")]
+        found[unit] = _credentials.of_environment("\n".join([properties.get("Environment", ""), *drop_ins]))
+    record, _problem = _ssm_config.parse(reader.text("/var/lib/amazon/ssm/runtimeconfig/identity_config.json"))
+    return {
+        "profiles": sorted(profiles or ()),
+        "default": _credentials.default_owner(profiles, record),
+        "unit_variables": found,
+    }
+
+
+def look_at_proxy(reader: Reader, units: list[dict[str, Any]]) -> dict[str, Any]:
+    text = reader.text(_proxy.FILE)
+    drop_ins, running = {}, {}
+    for unit in units:
+        name = unit["name"]
+        drop_ins[name] = _proxy.drop_in_reads_file(reader.text(f"/etc/systemd/system/{name}.d/{_proxy.DROP_IN}"))
+        environ = reader.text(f"/proc/{unit['main_pid']}/environ") if unit["main_pid"] else None
+        running[name] = None if environ is None else _proxy.of_process(environ)
+    settings = _ecs_config.masked_settings(_ecs_config.parse(text or ""))
+    return {"exists": text is not None, "settings": settings, "drop_ins": drop_ins, "running": running}
+
+
+def look_around(host: dict[str, Any], asked: dict[str, Any] | None) -> dict[str, Any] | None:
+    if asked is None or _preflight.is_whole(host):
+        return None
+    missing = _preflight.missing_parts(host)
+    endpoints = [e for e in asked["endpoints"] if missing or e["what"] != _preflight.PACKAGES]
+    found, offset = _probe.look(endpoints, asked["environment"])
+    return {"endpoints": found, "clock_offset": offset, "disk": _probe.disk(_preflight.needed_space(missing))}
+
+
 class Later:
     """A function that runs beside the others."""
 
@@ -778,10 +964,19 @@ def look() -> dict[str, Any]:
     result = look_at_system(reader)
     result["package_manager"], packages = look_at_packages(reader)
     result["ecs_config"] = look_at_config(reader)
-    states = units.get(reader) or {}
+    shown: tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]] = units.get(reader) or ({}, {})
+    states, properties = shown
     result["ssm_agent"] = look_at_ssm(reader, packages, states)
     result["docker"] = look_at_docker(reader, packages, states.get(DOCKER_UNIT))
     result["ecs_agent"] = look_at_ecs(reader, packages, states.get(ECS_UNIT), introspection.get(reader))
+    ssm_unit = (result["ssm_agent"]["unit"] or {}).get("name")
+    started = properties.get(str(ssm_unit), {}).get("ExecMainStartTimestampMonotonic")
+    result["ssm_config"] = look_at_ssm_config(reader, started)
+    result["gpu"] = {"missing": [name for name, paths in GPU_PARTS.items() if not any(map(exists, paths))]}
+    result["similarity_threshold"] = _ssm_vault.read_similarity_threshold()
+    result["credentials"] = look_at_credentials(reader, {u: properties.get(u, {}) for u in (ssm_unit, ECS_UNIT) if u})
+    proxied = (result["docker"]["unit"], result["ssm_agent"]["unit"])
+    result["proxy"] = look_at_proxy(reader, [unit for unit in proxied if unit])
     result["imds"] = imds.get(reader) or {"reachable": False, "role": None}
     result["managed_instance_id"] = result["ssm_agent"]["registration"]["managed_instance_id"]
     result["container_instance_arn"] = (result["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
@@ -791,8 +986,26 @@ def look() -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"wanted": {"type": "bool", "default": False}}, supports_check_mode=True)
-    module.exit_json(changed=False, **look())
+    module = AnsibleModule(
+        argument_spec={
+            "wanted": {"type": "bool", "default": False},
+            "preflight": {
+                "type": "dict",
+                "no_log": True,
+                "options": {
+                    "endpoints": {"type": "list", "elements": "dict", "default": []},
+                    "environment": {"type": "dict", "default": {}},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    # of all that is not logged this alone is a secret; without it the names of AWS's hosts would be censored as well
+    asked = module.params["preflight"]
+    module.no_log_values = _proxy.secrets(asked["environment"]) if asked else set()
+    result = look()
+    result["preflight"] = look_around(result, asked)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

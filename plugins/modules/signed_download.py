@@ -67,6 +67,12 @@ options:
     description: Mode of the file.
     type: raw
     default: "0644"
+  environment:
+    description:
+      - Environment variables such as C(HTTPS_PROXY). In contrast to the task's own C(environment) they are in no output
+        and in no list of processes.
+    type: dict
+    default: {}
   timeout:
     description: Seconds after which a server that does not answer is given up.
     type: int
@@ -297,6 +303,7 @@ def main() -> None:
             },
             "checksum": {},
             "mode": {"type": "raw", "default": "0644"},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
             "timeout": {"type": "int", "default": 30},
         },
         required_one_of=[("signature_url", "checksum")],
@@ -304,6 +311,7 @@ def main() -> None:
     )
     if module.params["signature_url"] and not module.params["keys"]:
         module.fail_json(msg="A signature proves nothing without pinned keys: signature_url needs keys.")
+    os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
     directory = tempfile.mkdtemp(dir=module.tmpdir)  # mode 0700
     try:
         result = ensure(module, directory)

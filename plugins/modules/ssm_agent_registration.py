@@ -68,6 +68,13 @@ options:
     description: Tell the agent not to compare the server's hardware with what it was at registration.
     type: bool
     default: false
+  environment:
+    description:
+      - Further environment variables of the agent's command, such as those of a proxy, which the settings of the
+        agent's service do not give to it. In contrast to the task's own C(environment) they are in no output and in no
+        list of processes.
+    type: dict
+    default: {}
   timeout:
     description:
       - Seconds to wait for the registration to end, and for another one that runs already.
@@ -76,8 +83,6 @@ options:
     default: 300
 requirements:
   - Linux with systemd, run as root. The SSM agent as a package or as a snap.
-notes:
-  - Behind a proxy give C(environment) to the task, as the agent's service settings do not reach its command.
 """
 
 EXAMPLES = r"""
@@ -411,7 +416,8 @@ def change_registration(
     try:
         services.change("stop", services.agent)
         journal = step(journal, _ssm_vault.REGISTERING)
-        status, output = _ssm_vault.run_agent(agent_command(params, binary, operation, vault), lock, params["timeout"])
+        command = agent_command(params, binary, operation, vault)
+        status, output = _ssm_vault.run_agent(command, lock, params["timeout"], params["environment"])
         if status is None:
             trouble = (
                 f"The agent's command took more than {params['timeout']} seconds and was ended. Check the way to the"
@@ -550,6 +556,7 @@ def main() -> None:
             "region": {},
             "replace": {"type": "bool", "default": False},
             "disable_similarity_check": {"type": "bool", "default": False},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
             "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,

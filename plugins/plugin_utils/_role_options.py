@@ -17,6 +17,8 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
 
 Options = dict[str, Any]
 
@@ -40,6 +42,14 @@ NAMES = {
     "agent_config": "agent_config",
     "move_options": "move_options",
     "repair_clones": "repair_clones",
+    "proxy": "proxy",
+    "ssm_agent_config": "ssm_agent_config",
+    "credentials_profile": "credentials_profile",
+    "similarity_threshold": "similarity_threshold",
+    "gpu": "gpu",
+    "preflight": "preflight",
+    "package_base_url": "package_base_url",
+    "ec2_as_external": "ec2_as_external",
 }
 # How a server is to leave.
 LEAVE = (
@@ -91,12 +101,25 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
         }
     except ValueError as error:
         raise ValueError(f"The settings of the ECS agent: {error}") from error
+    wanted["proxy"] = _ecs_config.masked_settings(_proxy.environment(wanted["proxy"]))
+    wanted["ssm_config"] = _ssm_config.wanted_config(
+        wanted["ssm_agent_config"], wanted["credentials_profile"], wanted["ec2_as_external"]
+    )
     return wanted
 
 
 def _ecs_config_of(agent_config: dict[str, Any], wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Divided among two files as AWS's own installer does it."""
+    profile = wanted["credentials_profile"]
     return {
-        "/etc/ecs/ecs.config": {**agent_config, "ECS_CLUSTER": wanted["cluster"].split("/")[-1]},
-        "/var/lib/ecs/ecs.config": {"AWS_DEFAULT_REGION": wanted["region"], "ECS_EXTERNAL": "true"},
+        "/etc/ecs/ecs.config": {
+            **agent_config,
+            "ECS_CLUSTER": wanted["cluster"].split("/")[-1],
+            **({"ECS_ALTERNATE_CREDENTIAL_PROFILE": profile} if profile else {}),
+        },
+        "/var/lib/ecs/ecs.config": {
+            "AWS_DEFAULT_REGION": wanted["region"],
+            "ECS_EXTERNAL": "true",
+            **({"ECS_ENABLE_GPU_SUPPORT": "true"} if wanted["gpu"] else {}),
+        },
     }

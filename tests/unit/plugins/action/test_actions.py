@@ -56,7 +56,7 @@ class TestHostInfo:
         return act(ecs_anywhere_host_info, args, answers, strategy, role=role, task_vars=task_vars)
 
     def test_what_is_wanted_stays_on_the_controller(self):
-        result, asked = self.look(self.GOOD, wanted=True)
+        result, asked = self.look({**self.GOOD, "ecs_anywhere_preflight": False}, wanted=True)
         assert asked == [{}]
         assert result["hostname"] == "a"
         assert result["wanted"]["region"] == "eu-west-1"
@@ -68,6 +68,30 @@ class TestHostInfo:
     def test_nothing_is_wanted_outside_of_a_role(self):
         result, asked = act(ecs_anywhere_host_info, {"wanted": True}, [{}], task_vars=self.GOOD)
         assert result["failed"] and "only a role" in result["msg"] and asked == []
+
+    def test_a_proxy_is_its_variables_and_its_password_goes_to_the_server_alone(self):
+        variables = {**self.GOOD, "ecs_anywhere_proxy": "http://u:hunter2@proxy:1"}
+        result, asked = self.look(variables, wanted=True)
+        assert result["wanted"]["proxy"]["HTTPS_PROXY"].endswith("@proxy:1")
+        assert "hunter2" not in str(result)
+        (args,) = asked
+        assert args["preflight"]["environment"]["HTTPS_PROXY"] == "http://u:hunter2@proxy:1"
+        assert args["preflight"]["endpoints"][0]["host"] == "ssm.eu-west-1.amazonaws.com"
+
+    @pytest.mark.parametrize("variables", [{"ecs_anywhere_preflight": False}, {"ecs_anywhere_state": "absent"}])
+    def test_no_look_around_a_server_if_nobody_wants_it_or_it_is_to_leave(self, variables):
+        assert self.look({**self.GOOD, **variables}, wanted=True)[1] == [{}]
+
+    @pytest.mark.parametrize(
+        "variables, sentence",
+        [
+            ({"ecs_anywhere_proxy": {"ftp": "x"}}, "ecs_anywhere_proxy is a URL"),
+            ({"ecs_anywhere_ssm_agent_config": {"A": 1}}, "ecs_anywhere_ssm_agent_config: A is no section"),
+        ],
+    )
+    def test_variables_that_mean_nothing_fail_before_anything(self, variables, sentence):
+        result, asked = self.look({**self.GOOD, **variables}, wanted=True)
+        assert result["failed"] and sentence in result["msg"] and asked == []
 
     @pytest.mark.parametrize("strategy", ["free", "host_pinned", "ansible.builtin.free"])
     def test_a_strategy_without_once_is_refused(self, strategy):

@@ -80,7 +80,7 @@ def test_rpm_packages():
 
 def test_units():
     output = (
-        "Result=success\nNRestarts=3\nExecMainStatus=5\nLoadState=loaded\nActiveState=activating\n"
+        "Result=success\nMainPID=42\nNRestarts=3\nExecMainStatus=5\nLoadState=loaded\nActiveState=activating\n"
         "SubState=auto-restart\nUnitFileState=enabled\n\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\n"
     )
     units = _host.units(output, ["ecs.service", "docker.service"])
@@ -93,9 +93,25 @@ def test_units():
         "result": "success",
         "exec_main_status": 5,
         "n_restarts": 3,
+        "main_pid": 42,
     }
     assert units["docker.service"]["load_state"] == "not-found"
     assert units["docker.service"]["unit_file_state"] is None and units["docker.service"]["n_restarts"] is None
+
+
+@pytest.mark.parametrize(
+    "modified, started, newer",
+    [
+        (950.1, "150000000", True),  # started 150 s after the boot, which was at 800
+        (949.9, "150000000", False),
+        (None, "150000000", False),
+        (950.1, "0", False),
+        (950.1, None, False),
+        (1001.0, "150000000", False),  # of the future
+    ],
+)
+def test_a_file_that_was_changed_after_a_program_was_started(modified, started, newer):
+    assert _host.is_newer(modified, started, now=1000.0, uptime=200.0) is newer
 
 
 TABLE = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t1\t1\nmemory\t0\t1\t{}\n"

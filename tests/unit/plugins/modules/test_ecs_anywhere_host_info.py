@@ -24,7 +24,8 @@ echo "$@" >> "{root}/systemctl.log"
 shift
 for name in docker.service ecs.service amazon-ssm-agent.service snap; do
   printf 'LoadState=loaded\nActiveState=%s\nSubState=running\nUnitFileState=enabled\nResult=success\n' {active}
-  printf 'ExecMainStatus=0\nNRestarts=0\n\n'
+  printf 'ExecMainStatus=0\nNRestarts=0\nMainPID=42\n'
+  printf 'Environment=AWS_PROFILE=x\nExecMainStartTimestampMonotonic=1\n\n'
 done
 """
 
@@ -222,6 +223,63 @@ def test_a_registered_server(look, server, serve, monkeypatch):
     assert doubled == {"exists": True, "canonical": False, "settings": {"A": "2"}}
     assert "SECRETKEY" not in json.dumps(result) and "hunter2" not in json.dumps(result)
     assert len((server.root / "systemctl.log").read_text().splitlines()) == 1
+
+
+def test_proxy_configuration_and_credentials(look, server):
+    systemd(server)
+    secret = "http://u:hunter2@proxy:3128"
+    server("/var/lib/amazon/ssm/Vault/Store/InstanceFingerprint", '{"fingerprint":"x","similarityThreshold":10}')
+    server("/etc/hybrid-ecs-anywhere/proxy.env", f"HTTP_PROXY={secret}\n")
+    told = "[Service]\nEnvironmentFile=/etc/hybrid-ecs-anywhere/proxy.env\n"
+    server("/etc/systemd/system/docker.service.d/99-hybrid-ecs-anywhere-proxy.conf", told)
+    server("/etc/systemd/system/ecs.service.d/x.conf", "[Service]\nEnvironment=LANG=C AWS_ROLE_ARN=arn\n")
+    server("/proc/42/environ", f"PATH=/bin\0HTTP_PROXY={secret}\0")
+    server("/root/.aws/credentials", "[default]\naws_access_key_id=AKIAX\n[mine]\naws_access_key_id=AKIAY\n")
+    config = server("/etc/amazon/ssm/amazon-ssm-agent.json", '{"Profile": {"ShareProfile": "ecs"}}')
+    result = look()
+    masked = {"HTTP_PROXY": f"http://sha256:{hashlib.sha256(b'u:hunter2').hexdigest()}@proxy:3128"}
+    assert result["proxy"] == {
+        "exists": True,
+        "settings": masked,
+        "drop_ins": {"docker.service": True, "amazon-ssm-agent.service": False},
+        "running": {"docker.service": masked, "amazon-ssm-agent.service": masked},
+    }
+    assert result["credentials"] == {
+        "profiles": ["default", "mine"],
+        "default": "foreign",
+        "unit_variables": {"amazon-ssm-agent.service": ["AWS_PROFILE"], "ecs.service": ["AWS_PROFILE", "AWS_ROLE_ARN"]},
+    }
+    settings = {"Profile": {"ShareProfile": "ecs"}}
+    expected = {"exists": True, "problem": None, "newer_than_agent": True, "settings": settings}
+    assert result["ssm_config"] == expected  # the agent was started when the machine was
+    for secret in ("hunter2", "AKIAX", "AKIAY"):
+        assert secret not in json.dumps(result)
+    assert result["similarity_threshold"] == 10
+    os.utime(config, (1, 1))
+    assert look()["ssm_config"]["newer_than_agent"] is False
+
+
+def test_a_server_that_is_not_whole_is_looked_around(look, server, serve):
+    address = serve({"HEAD /": ""})[0]
+    asked = {"what": "ecs", "host": "127.0.0.1", "port": address[1], "plain": True}
+    packages = {**asked, "what": "packages"}
+    environment = {"HTTPS_PROXY": "http://u:hunter2@proxy:1"}
+    result = look(preflight={"endpoints": [asked, packages], "environment": environment})
+    around = result["preflight"]
+    assert [(e["what"], e["host"], e["problem"]) for e in around["endpoints"]] == [
+        ("ecs", "127.0.0.1", None),
+        ("packages", "127.0.0.1", None),
+    ]
+    assert around["clock_offset"] is None
+    assert sum(entry["needed"] for entry in around["disk"]) > 10**9
+    assert "hunter2" not in json.dumps(result)
+    result = look()
+    assert result["preflight"] is None and result["selinux"] is None
+    assert result["gpu"] == {"missing": ["/dev/nvidiactl", "nvidia-smi", "nvidia-container-runtime"]}
+    server("/usr/bin/nvidia-smi", "")
+    server("/sys/fs/selinux/enforce", "1")
+    result = look()
+    assert "nvidia-smi" not in result["gpu"]["missing"] and result["selinux"] == "enforcing"
 
 
 def test_a_snap(look, server):
