@@ -327,7 +327,7 @@ def test_an_agent_that_outlived_its_package_is_restarted(pin, running, planned):
     "path, value, sentence",
     [
         ("effective_user_is_root", False, "become: true"),
-        ("os:version_id", "10", "is not supported; supported are debian 11/12/13"),
+        ("os:version_id", "10", "is not supported; supported are almalinux 9, amzn 2023, centos 9, debian 11/12/13"),
         ("os:id", "arch", "is not supported"),
         ("architecture", "armv7l", "architecture armv7l is not supported"),
         ("systemd", False, "systemd does not run here"),
