@@ -36,9 +36,9 @@ help:
 # --- what is needed -------------------------------------------------------------------------------------------------
 
 # Debian's packages: what runs servers, what builds their image and packages, and a browser that looks at reports.
-TOOLS := podman runc debootstrap dpkg-scanpackages gpg openssl ssh ssh-keygen rsync iptables chromium chromedriver
+TOOLS := podman runc debootstrap dpkg-scanpackages gpg openssl ssh ssh-keygen rsync iptables rpmbuild chromium chromedriver
 PACKAGES := podman runc debootstrap dpkg-dev gpg gpg-agent openssl openssh-client rsync iptables netavark \
-            aardvark-dns python3-venv ca-certificates chromium chromium-driver fonts-dejavu-core
+            aardvark-dns python3-venv ca-certificates rpm chromium chromium-driver fonts-dejavu-core
 
 $(C)/tools: Makefile
 	@mkdir -p $(C)
@@ -64,8 +64,9 @@ $(C)/emulator-site/ready: tests/emulator/requirements.txt $(C)/venv/ready
 	  --platform any -r tests/emulator/requirements.txt 2>&1 | { grep -v '^WARNING: Location' || :; }
 	@touch $@
 
-$(C)/agents/ready: $(filter tests/agents/%,$(SOURCES)) | $(C)/tools
-	@$(PYTHON) tests/agents/build --out $(C)/agents --region us-east-1 --region eu-west-1
+$(C)/agents/ready: Makefile $(filter tests/agents/%,$(SOURCES)) | $(C)/tools
+	@$(PYTHON) tests/agents/build --out $(C)/agents --region us-east-1 --region eu-west-1 \
+	  --ssm-version 3.3.3050.0 --ssm-version 3.3.4108.0 --ecs-version 1.104.0 --ecs-version 1.105.1
 	@touch $@
 
 # The tarball is what users get, so it is what the playbooks of all tests run from.
@@ -81,6 +82,7 @@ setup: $(C)/tools $(C)/venv/ready $(C)/collections/ready
 servers: setup $(C)/emulator-site/ready $(C)/agents/ready
 	@[ "$$(id -u)" = 0 ] || { echo "servers in containers want root"; exit 1; }
 	@tests/hosts/build-image bookworm
+	@tests/hosts/build-rpm-image
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 _PACKAGE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _FAMILIES = {
     "debian": {"debian", "ubuntu"},
-    "rhel": {"rhel", "fedora", "centos", "amzn"},
+    "rhel": {"rhel", "fedora", "centos", "amzn", "ol"},
     "suse": {"suse", "sles", "opensuse"},
 }
 OTHER_PROPERTIES = ("Environment", "ExecMainStartTimestampMonotonic")  # not for the eyes of everybody, or no state

@@ -16,12 +16,25 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config im
 
 Read = Mapping[str, Any]
 
-# Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13,
-# which it does not name yet but which has the same packages).
+# Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13 and
+# rebuilds of RHEL, which it does not name but which have the same packages). Where a number alone stands, it is the
+# first part of the version; "*" are those that roll. RHEL 8 has dnf for no Python that Ansible still supports.
 SUPPORTED_SYSTEMS = {
+    "almalinux": ("9",),
+    "amzn": ("2023",),
+    "centos": ("9",),
     "debian": ("11", "12", "13"),
+    "fedora": ("40", "41", "42", "43"),
+    "ol": ("9",),
+    "opensuse-leap": ("15",),
+    "opensuse-tumbleweed": ("*",),
+    "rhel": ("9",),
+    "rocky": ("9",),
+    "sles": ("15",),
     "ubuntu": ("20.04", "22.04", "24.04"),
 }
+# They have Podman and no Docker of their own.
+WITHOUT_DOCKER = ("almalinux", "centos", "ol", "rhel", "rocky")
 SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
 
 # The newest Docker API that the ECS agent speaks (its own list of client versions ends there, agent 1.105). An engine
@@ -40,7 +53,8 @@ def host_problems(host: Read, wanted: Read) -> list[str]:
     if not host["effective_user_is_root"]:
         problems.append("the role needs root on the server: set `become: true` and a user who may use it")
     supported = SUPPORTED_SYSTEMS.get(system["id"] or "", ())
-    if system["version_id"] not in supported:
+    version = system["version_id"] or ""
+    if not {version, version.split(".")[0], "*"} & set(supported):
         names = ", ".join(f"{name} {'/'.join(versions)}" for name, versions in sorted(SUPPORTED_SYSTEMS.items()))
         what = system["pretty_name"] or f"{system['id']} {system['version_id']}"
         problems.append(f"{what} is not supported; supported are {names}")
@@ -59,6 +73,11 @@ def host_problems(host: Read, wanted: Read) -> list[str]:
         )
     elif not docker["installed"] and wanted["docker_source"] == "none":
         problems.append("Docker is not installed and ecs_anywhere_docker_source is `none`: install Docker, or set it")
+    elif not docker["installed"] and wanted["docker_source"] == "distro" and system["id"] in WITHOUT_DOCKER:
+        problems.append(
+            f"Docker is not installed, and {system['pretty_name'] or system['id']} has none of its own: install "
+            "docker-ce from Docker's repository for it first"
+        )
     elif docker["min_api_version"] and _version(docker["min_api_version"]) > NEWEST_API_OF_ECS_AGENT:
         newest = ".".join(str(part) for part in NEWEST_API_OF_ECS_AGENT)
         problems.append(

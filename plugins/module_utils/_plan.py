@@ -185,6 +185,16 @@ def _install_reason(what: str, part: Read, unfinished: bool, pin: str = "") -> s
     return None
 
 
+def _old_agent_reason(ecs_agent: Read, pin: str, upgraded: bool) -> str | None:
+    """The package of the ECS agent leaves the agent that runs alone."""
+    if upgraded:
+        return "a new package leaves the agent that runs alone"
+    running = (ecs_agent["introspection"] or {}).get("version")
+    if pin and running and not _is_pinned_version(running, pin):
+        return f"{ecs_agent['version']} is installed, but the agent that runs is {running} still"
+    return None
+
+
 def _node_role_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     instance_id = host["ssm_agent"]["registration"]["managed_instance_id"]
     ssm = _node(aws, instance_id).get("ssm") or {}
@@ -349,6 +359,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
         with_docker = late and unit["active_state"] == "active"
         causes = ["it reads its settings only when it starts"] if config and not with_docker else []
         causes += ["it has credentials of the former role"] if node_role else []
+        upgraded = any(s["name"] == "install_ecs_agent" for s in steps)
+        old = _old_agent_reason(ecs_agent, wanted["ecs_agent_version"], upgraded)
+        causes += [old] if old else []
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))
 

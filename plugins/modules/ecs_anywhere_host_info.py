@@ -722,14 +722,16 @@ def look_at_system(reader: Reader) -> dict[str, Any]:
     }
 
 
-def look_at_packages(reader: Reader) -> tuple[dict[str, Any], dict[str, _host.Package]]:
+def look_at_packages(reader: Reader, family: str | None) -> tuple[dict[str, Any], dict[str, _host.Package]]:
     name, packages, interrupted = None, {}, False
-    status = reader.text("/var/lib/dpkg/status")
+    rpm = exists("/usr/bin/rpm")
+    # dpkg can be installed on RPM systems, and rpm on Debian
+    status = None if rpm and family in ("rhel", "suse") else reader.text("/var/lib/dpkg/status")
     if status:
         name, packages = "dpkg", _host.dpkg_packages(status, PACKAGES)
         with contextlib.suppress(OSError):
             interrupted = any(entry.isdigit() for entry in os.listdir(below_root("/var/lib/dpkg/updates")))
-    elif exists("/usr/bin/rpm"):
+    elif rpm:
         output = reader.command([below_root("/usr/bin/rpm"), "-q", "--qf", _host.RPM_FORMAT, *PACKAGES])
         name, packages = "rpm", _host.rpm_packages(output or "")
     half = sorted(package for package, found in packages.items() if not found.complete)
@@ -962,7 +964,7 @@ def look() -> dict[str, Any]:
     reader = Reader()
     imds, introspection, units = Later(look_at_imds), Later(look_at_introspection), Later(look_at_units)
     result = look_at_system(reader)
-    result["package_manager"], packages = look_at_packages(reader)
+    result["package_manager"], packages = look_at_packages(reader, result["os"]["family"])
     result["ecs_config"] = look_at_config(reader)
     shown: tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]] = units.get(reader) or ({}, {})
     states, properties = shown

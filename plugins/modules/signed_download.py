@@ -42,6 +42,9 @@ options:
   signature_url:
     description: Where the detached signature is, armoured or binary. Without it O(checksum) is required.
     type: str
+  signature_dest:
+    description: Where the signature is kept, if it is to be kept. The directory must exist.
+    type: path
   keys:
     description:
       - The keys that may have made the signature. Required with O(signature_url).
@@ -177,12 +180,12 @@ class Verifier:
         self._directory = directory
         self._checksum = wanted_checksum(module.params["checksum"])
         self._keys: dict[str, _gpg.Key] = {}
-        self._signature = os.path.join(directory, "signature")
+        self.signature = os.path.join(directory, "signature")
         if module.params["signature_url"]:
             # Both before the large download: an impossible verification ends here.
             self._command = self._find_gpg()
             self._read_keys()
-            fetch(module, module.params["signature_url"], "signature", self._signature, SMALL)
+            fetch(module, module.params["signature_url"], "signature", self.signature, SMALL)
 
     def _find_gpg(self) -> list[str]:
         keyring = os.path.join(self._directory, "keyring.gpg")
@@ -194,7 +197,9 @@ class Verifier:
             options = ["--no-options", "--batch", "--no-tty", "--no-auto-key-retrieve", "--trust-model", "always"]
             options += ["--no-default-keyring", "--keyring", keyring, "--status-fd", "1"]
             return [gpg, "--homedir", self._directory, *options, "--verify"]
-        raise Trouble("There is neither gpgv nor gpg on this server to verify the signature with. Install one of them.")
+        raise Trouble(
+            f"There is neither gpgv nor gpg on {os.uname().nodename} to verify the signature with. Install one of them."
+        )
 
     def _read_keys(self) -> None:
         for entry in self._module.params["keys"]:
@@ -229,7 +234,7 @@ class Verifier:
         if not self._module.params["signature_url"]:
             return None, ""
         environment = {"GNUPGHOME": self._directory, "LC_ALL": "C"}
-        output = self._module.run_command([*self._command, self._signature, name], environ_update=environment)[1]
+        output = self._module.run_command([*self._command, self.signature, name], environ_update=environment)[1]
         return _gpg.verdict(output, list(self._keys))
 
     def expires(self, fingerprint: str | None) -> str | None:
@@ -249,6 +254,17 @@ def wanted_checksum(text: str | None) -> str | None:
     return digits
 
 
+def keep_signature(module: AnsibleModule, signature: str) -> bool:
+    dest = module.params["signature_dest"]
+    if not dest:
+        return False
+    changed = not os.path.isfile(dest) or sha256(dest) != sha256(signature)
+    if changed and not module.check_mode:
+        module.atomic_move(signature, dest)
+    exists = not (changed and module.check_mode)
+    return bool(exists and module.set_mode_if_different(dest, module.params["mode"], changed)) or changed
+
+
 def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
     params = module.params
     dest = params["dest"]
@@ -256,10 +272,11 @@ def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
     exists = os.path.lexists(dest)
     if exists and not stat.S_ISREG(os.stat(dest).st_mode):
         raise Trouble(f"{dest} is there and is no file.")
-    if not os.path.isdir(os.path.dirname(os.path.abspath(dest))):
-        raise Trouble(f"The directory of {dest} does not exist.")
     if module.check_mode and not exists:
-        return {**result, "changed": True}
+        return {**result, "changed": True}  # the directory may be what an earlier task would have made
+    for name in (dest, params["signature_dest"] or dest):
+        if not os.path.isdir(os.path.dirname(os.path.abspath(name))):
+            raise Trouble(f"The directory of {name} does not exist.")
 
     verifier = Verifier(module, directory)
     warning = verifier.warning()
@@ -269,7 +286,7 @@ def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
         digest = sha256(dest)
         fingerprint, problem = verifier.problem(dest, digest)
         if not problem:
-            changed = module.set_mode_if_different(dest, params["mode"], False)
+            changed = module.set_mode_if_different(dest, params["mode"], keep_signature(module, verifier.signature))
             result.update(sha256=digest, fingerprint=fingerprint, key_expires=verifier.expires(fingerprint))
             return {**result, "changed": changed}
     if module.check_mode:
@@ -283,6 +300,7 @@ def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
         raise Trouble(f"{params['url']} was not accepted. {problem}")
     module.atomic_move(download, dest)
     module.set_mode_if_different(dest, params["mode"], True)
+    keep_signature(module, verifier.signature)
     result.update(sha256=digest, fingerprint=fingerprint, key_expires=verifier.expires(fingerprint))
     return {**result, "changed": True}
 
@@ -293,6 +311,7 @@ def main() -> None:
             "url": {"required": True},
             "dest": {"type": "path", "required": True},
             "signature_url": {},
+            "signature_dest": {"type": "path"},
             "keys": {
                 "type": "list",
                 "elements": "dict",
@@ -307,6 +326,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 30},
         },
         required_one_of=[("signature_url", "checksum")],
+        required_by={"signature_dest": "signature_url"},
         supports_check_mode=True,
     )
     if module.params["signature_url"] and not module.params["keys"]:

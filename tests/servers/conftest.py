@@ -108,10 +108,10 @@ class Bed:
         self.aws = Emulator()
         self.servers: list[str] = []
 
-    def add(self, *names: str, docker: bool = False) -> None:
+    def add(self, *names: str, docker: bool = False, image: str = "") -> None:
         ca = (testbed.BED / "aws" / "ca.pem").read_text()
         for name in names:
-            testbed.start_server(name, "bookworm-docker" if docker else "bookworm")
+            testbed.start_server(name, image or ("bookworm-docker" if docker else "bookworm"))
         for name in names:
             testbed.settle_server(name, ca)
         self.servers += names
@@ -119,6 +119,11 @@ class Bed:
     def remove(self, *names: str) -> None:
         testbed.remove(*(f"{testbed.NETWORK}-{name}" for name in names))
         self.servers = [name for name in self.servers if name not in names]
+
+    packages = testbed.CACHE / "agents" / "packages"
+
+    def put(self, name: str, file: Path, target: str) -> None:
+        testbed.podman("cp", str(file), f"{testbed.NETWORK}-{name}:{target}")
 
     def on(self, name: str, script: str, check: bool = True) -> str:
         return testbed.in_server(name, script, check=check)

@@ -19,7 +19,8 @@ def load(path):
     return yaml.safe_load(path.read_text())
 
 
-SPEC = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+SPECS = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]
+SPEC = {name: option for entry_point in SPECS.values() for name, option in entry_point["options"].items()}
 DEFAULTS = load(ROLE / "defaults" / "main.yml")
 CONTROLLER_MODULES = [
     path.stem for path in sorted((ROOT / "plugins" / "modules").glob("*.py")) if "AwsModule(" in path.read_text()

@@ -50,6 +50,20 @@ def test_the_layout_is_that_of_the_buckets(several):
                 assert path.with_name(path.name + ".asc").exists()
 
 
+def test_the_packages_of_rpm_lie_where_awss_lie(several):
+    query = ["rpm", "-qp", "--nosignature", "--qf", "%{NAME} %{VERSION}-%{RELEASE} %{ARCH}"]
+    for ours, theirs in (("amd64", "x86_64"), ("arm64", "aarch64")):
+        ssm = several.out / f"packages/amazon-ssm-us-east-1/3.3.100.0/linux_{ours}/amazon-ssm-agent.rpm"
+        ecs = several.out / f"packages/amazon-ecs-agent-us-east-1/amazon-ecs-init-latest.{theirs}.rpm"
+        for path, said in (
+            (ssm, f"amazon-ssm-agent 3.3.100.0-1 {theirs}"),
+            (ecs, f"amazon-ecs-init 1.101.0-1 {theirs}"),
+        ):
+            done = subprocess.run([*query, path], check=True, capture_output=True, text=True)
+            assert done.stdout == said
+        assert ssm.with_name(ssm.name + ".sig").exists() and ecs.with_name(ecs.name + ".asc").exists()
+
+
 def test_a_second_build_does_nothing(packages):
     def times():
         return {path: path.stat().st_mtime_ns for path in packages.out.rglob("*") if "unpacked" not in path.parts}

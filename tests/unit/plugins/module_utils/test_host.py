@@ -25,6 +25,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host import P
             'ID="rocky"\nID_LIKE="rhel centos fedora"\n',
             ("rocky", ["rhel", "centos", "fedora"], None, None, None, "rhel"),
         ),
+        ('ID="ol"\nVERSION_ID="9.4"\n', ("ol", [], "9.4", None, None, "rhel")),
         ('ID="amzn"\n', ("amzn", [], None, None, None, "rhel")),
         ('ID="opensuse-leap"\n', ("opensuse-leap", [], None, None, None, "suse")),
         ('ID="sles"\n', ("sles", [], None, None, None, "suse")),

@@ -198,7 +198,7 @@ GAVE_UP = {"active_state": "activating", "exec_main_status": 5}
         (
             "package_manager:half_installed",
             ["amazon-ecs-init"],
-            ["repair_packages", "install_ecs_agent", "start", "wait"],
+            ["repair_packages", "install_ecs_agent", "start", "restart_ecs_agent", "wait"],
             "dpkg was interrupted",
         ),
         (
@@ -308,7 +308,7 @@ def test_registration_only_when_no_identity_can_be_kept(host, steps, reason):
         ("ssm_agent_version", "3.3.4108", ["install_ssm_agent", "start", "wait"]),
         ("ssm_agent_version", "3.3.5000.0", ["install_ssm_agent", "start", "wait"]),
         ("ecs_agent_version", "1.105.1", []),
-        ("ecs_agent_version", "1.104.0", ["install_ecs_agent", "start", "wait"]),
+        ("ecs_agent_version", "1.104.0", ["install_ecs_agent", "start", "restart_ecs_agent", "wait"]),
     ],
 )
 def test_a_pin_is_the_version_and_an_empty_one_leaves_it(option, value, planned):
@@ -316,10 +316,25 @@ def test_a_pin_is_the_version_and_an_empty_one_leaves_it(option, value, planned)
 
 
 @pytest.mark.parametrize(
+    "pin, running, planned",
+    [
+        ("1.105.1", "1.104.0", ["restart_ecs_agent", "wait"]),
+        ("1.105.1", "1.105.1", []),
+        ("", "1.104.0", []),  # whoever upgraded it may have reasons to restart it later
+    ],
+)
+def test_an_agent_that_outlived_its_package_is_restarted(pin, running, planned):
+    host = changed(RIGHT, "ecs_agent:introspection:version", running)
+    result = plan(host, wanted={**WANTED, "ecs_agent_version": pin})
+    assert names(result) == planned
+    assert not planned or "1.105.1-1 is installed, but the agent that runs is 1.104.0" in result["steps"][0]["reason"]
+
+
+@pytest.mark.parametrize(
     "path, value, sentence",
     [
         ("effective_user_is_root", False, "become: true"),
-        ("os:version_id", "10", "is not supported; supported are debian 11/12/13"),
+        ("os:version_id", "10", "is not supported; supported are almalinux 9, amzn 2023, centos 9, debian 11/12/13"),
         ("os:id", "arch", "is not supported"),
         ("architecture", "armv7l", "architecture armv7l is not supported"),
         ("systemd", False, "systemd does not run here"),

@@ -338,6 +338,16 @@ def test_interrupted_package_installation(look, server):
     assert result["ecs_agent"]["installed"] is False
 
 
+@pytest.mark.parametrize("system, manager", [('ID="rocky"\nID_LIKE="rhel fedora"\n', "rpm"), ("ID=debian\n", "dpkg")])
+def test_the_system_decides_where_both_package_managers_are(look, server, system, manager):
+    server("/etc/os-release", system)
+    server("/var/lib/dpkg/status", "Package: docker.io\nStatus: install ok installed\nVersion: 20\n")
+    server("/usr/bin/rpm", "#!/bin/sh\nprintf 'pkg\\tdocker-ce\\t27-1\\n'\n", 0o755)
+    result = look()
+    assert result["package_manager"]["name"] == manager
+    assert result["docker"]["package"] == {"rpm": "docker-ce", "dpkg": "docker.io"}[manager]
+
+
 def test_rpm(look, server):
     # As rpm does: the format once for each package, with tags filled in and \t and \n understood.
     script = """#!/bin/sh

@@ -339,6 +339,23 @@ def test_check_mode(download, signed, served, dest):
     assert "/file.deb" not in served.requests
 
 
+def test_a_signature_that_is_kept_serves_where_the_source_is_gone(download, signed, served, dest):
+    args = {**signed(), "signature_dest": f"{dest}.sig"}
+    signature = dest.with_name("file.deb.sig")
+    assert download(check=True, **args)["changed"] and not signature.exists()
+    assert download(**args)["changed"]
+    assert signature.read_bytes() == (served.directory / "file.deb.sig").read_bytes()
+    assert not download(**args)["changed"]
+    signature.write_bytes(b"of an older file")
+    assert download(check=True, **args)["changed"] and signature.read_bytes() == b"of an older file"
+    assert download(**args)["changed"] and not download(**args)["changed"]
+    # nothing is kept of what is not accepted
+    served.put("file.deb", b"another")
+    dest.unlink()
+    signature.unlink()
+    assert download(**args)["failed"] and os.listdir(dest.parent) == []
+
+
 def test_mode(download, signed, dest):
     args = signed()
     download(**args)
