@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import other_versions
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
@@ -53,6 +54,11 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
             "ecs_anywhere_region, or deregister it there first"
         )
     cluster = _cluster_name(wanted["cluster"])
+    if wanted.get("upgrade") and not instance_id and not registration["interrupted"]:
+        problems.append(
+            "it is no external instance, so there is nothing to upgrade: make it one with the playbook "
+            "hybrid.ecs_anywhere.register, or leave it out of the run"
+        )
     introspection = host["ecs_agent"]["introspection"] or {}
     configured = host["ecs_config"]["/etc/ecs/ecs.config"]["settings"].get("ECS_CLUSTER")
     joined = _cluster_name(introspection.get("cluster"))
@@ -202,7 +208,16 @@ def _node_role_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     )
 
 
-def _wait_reason(host: Read, aws: Read) -> str | None:
+def _other_version_runs(host: Read) -> str | None:
+    """A package that is upgraded does not restart the ECS agent."""
+    runs = (host["ecs_agent"]["introspection"] or {}).get("version")
+    installed = host["ecs_agent"]["version"]
+    if not runs or not installed or _is_pinned_version(installed, runs):
+        return None
+    return f"version {runs} of it still runs, {installed} is installed"
+
+
+def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     """Why AWS does not see this server as it should, though nothing may be left to do on it."""
     node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
     ssm = node.get("ssm")
@@ -224,6 +239,7 @@ def _wait_reason(host: Read, aws: Read) -> str | None:
         seen = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
         if seen != ecs["container_instance_arn"]:
             reasons.append(f"the agent on the server says it is {seen or 'not registered'}")
+    reasons += other_versions(ssm, ecs, {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]})
     return "; ".join(reasons) or None
 
 
@@ -320,9 +336,12 @@ def registration_plan(host: Read, aws: Read, wanted: Read) -> Plan:
     if ecs_agent["installed"] and not reset and unit.get("active_state") in ("active", "activating"):
         causes = ["it reads its settings only when it starts"] if config else []
         causes += ["it has credentials of the former role"] if node_role else []
+        replaced = not ecs_half and any(s["name"] == "install_ecs_agent" for s in steps)
+        upgraded = "its package gets another version" if replaced else None
+        causes += [cause for cause in (upgraded or _other_version_runs(host),) if cause]
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))
 
-    waiting = _wait_reason(host, aws)
+    waiting = _wait_reason(host, aws, wanted)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
     return {"problems": [], "steps": steps, "leftovers": leftovers}

@@ -33,6 +33,8 @@ def policy(playbook="register", **changes):
         ("deregister", Request("ecs:StopTask", f"{ECS}:task/other/1"), "denied"),
         ("deregister", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "allowed"),
         ("deregister", Request("ssm:CreateActivation", "*", HERE), "denied"),
+        ("upgrade", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
+        ("upgrade", Request("ecs:UpdateContainerInstancesState", f"{ECS}:container-instance/edge/1"), "denied"),
         ("register", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "denied"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/edge"), "allowed"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/other"), "denied"),
@@ -116,7 +118,7 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, register"),
+        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, register, upgrade"),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),

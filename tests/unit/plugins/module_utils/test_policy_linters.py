@@ -40,6 +40,7 @@ KNOWN = {
     ("register", "PERMISSIONS_MANAGEMENT_ACTIONS"): ["aws", "aws-cn", "aws-us-gov"],
     ("register", "INVALID_ARN"): ["aws-eusc"],
     ("deregister", "INVALID_ARN"): ["aws-eusc"],
+    ("upgrade", "INVALID_ARN"): ["aws-eusc"],
     ("audit", "INVALID_ARN"): ["aws", "aws-cn", "aws-us-gov", "aws-eusc"],
 }
 
