@@ -60,6 +60,7 @@ class ActionModule(ActionBase):
         return _role_options.options_of(Path(self._task._role._role_path))
 
     def _values(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        variables = {name: task_vars[name] for name in _role_options.VARIABLES if name in task_vars}
+        names = (*_role_options.VARIABLES, _role_options.UPGRADE)
+        variables = {name: task_vars[name] for name in names if name in task_vars}
         values: dict[str, Any] = self._templar.template(variables)
         return values

@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         wait = boolean(args.pop("wait", False))
+        versions = args.get("agent_versions")
         deadline = time.monotonic() + float(args.pop("wait_timeout", 300))
         said = None
         while True:
@@ -32,11 +33,11 @@ class ActionModule(ActionBase):
             result.update(answer)
             if not wait or result.get("failed"):
                 return result
-            line = progress(result["instances"])
+            line = progress(result["instances"], versions)
             if line != said:
                 display.display(f"{args.get('cluster')}: {line}")
                 said = line
-            absent = missing(result["instances"])
+            absent = missing(result["instances"], versions)
             if not absent:
                 return result
             if time.monotonic() >= deadline:

@@ -148,6 +148,15 @@ def batch_groups(
         ]
         leaving = {host: known_id(usable[host]) for host in group["hosts"] if host not in staying}
         group["managed_instance_ids"] = sorted({i for i in [*ids, *leaving.values()] if i})
+        # What AWS has to say of the agents of those that were changed.
+        group["agent_versions"] = {
+            ((registered or {}).get(host) or {}).get("managed_instance_id")
+            or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]: {
+                "ssm": usable[host]["wanted"]["ssm_agent_version"],
+                "ecs": usable[host]["wanted"]["ecs_agent_version"],
+            }
+            for host in (group["hosts"] if registered is not None else ())
+        }
         # Of a server that nobody can look at, and of which nobody said what it was, the name is all there is.
         group["computer_names"] = sorted(h for h, i in leaving.items() if not i and is_out_of_reach(usable[h]))
         # One that is to be as AWS's guide has it can be looked at by the way.

@@ -15,28 +15,48 @@ from typing import Any
 NAMED = 5
 
 
-def missing(instances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The instances that are not Online, ACTIVE and connected, by managed instance id, each with what is seen."""
+# By managed instance id, the versions of its agents that are waited for: {"ssm": "3.3.4108.0", "ecs": "1.105.1"}.
+Versions = Mapping[str, Mapping[str, Any]]
+
+
+def other_versions(
+    ssm: Mapping[str, Any] | None, ecs: Mapping[str, Any] | None, wanted: Mapping[str, Any]
+) -> list[str]:
+    """What AWS says of the versions of the agents, where it is not what is wanted."""
+    return [
+        f"{side} says that its agent is {seen.get('agent_version') or 'unknown'}, wanted is {wanted[key]}"
+        for side, key, seen in (("Systems Manager", "ssm", ssm), ("ECS", "ecs", ecs))
+        if seen and wanted.get(key) and seen.get("agent_version") != wanted[key]
+    ]
+
+
+def missing(instances: Iterable[Mapping[str, Any]], versions: Versions | None = None) -> dict[str, str]:
+    """The instances that are not Online, ACTIVE and connected, by managed instance id, each with what is seen.
+
+    Those that *versions* names have to have these agents, too.
+    """
     found = {}
     for instance in instances:
         ssm = instance["ssm"] or {}
         ecs = instance["ecs"] or {}
-        if ssm.get("ping_status") == "Online" and ecs.get("status") == "ACTIVE" and ecs.get("agent_connected"):
+        others = other_versions(ssm, ecs, (versions or {}).get(instance["managed_instance_id"]) or {})
+        is_there = ssm.get("ping_status") == "Online" and ecs.get("status") == "ACTIVE" and ecs.get("agent_connected")
+        if is_there and not others:
             continue
         name = ssm.get("computer_name")
         who = f"{instance['managed_instance_id']} ({name})" if name else instance["managed_instance_id"]
         connection = "" if not ecs else ", connected" if ecs["agent_connected"] else ", not connected"
         found[instance["managed_instance_id"]] = (
             f"{who}: Systems Manager {ssm.get('ping_status') or 'does not know it'}, "
-            f"ECS {ecs.get('status') or 'does not know it'}{connection}"
+            f"ECS {ecs.get('status') or 'does not know it'}{connection}" + "".join(f", {words}" for words in others)
         )
     return found
 
 
-def progress(instances: Iterable[Mapping[str, Any]]) -> str:
+def progress(instances: Iterable[Mapping[str, Any]], versions: Versions | None = None) -> str:
     """One line: how many are there, and who is not."""
     instances = list(instances)
-    absent = list(missing(instances).values())
+    absent = list(missing(instances, versions).values())
     line = f"{len(instances) - len(absent)} of {len(instances)} connected"
     if absent:
         line += "; waiting for " + "; ".join(absent[:NAMED])

@@ -121,6 +121,11 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             {"ArnEquals": {"iam:PolicyARN": NODE_POLICIES}},
         ),
     ),
+    "upgrade": (
+        Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+        Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+        Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+    ),
 }
 
 

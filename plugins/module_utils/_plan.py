@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import other_versions
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_to_leave
@@ -58,6 +59,16 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
         problems.append(
             f"it is a container instance of the cluster {leaving} under an id that it lost: set ecs_anywhere_cluster "
             f"to {leaving} and run first, which gives it a new id there; it can be moved then"
+        )
+    if wanted.get("upgrade") and leaving:
+        problems.append(
+            f"it is a container instance of the cluster {leaving}, and an upgrade moves nobody: check "
+            "ecs_anywhere_cluster"
+        )
+    if wanted.get("upgrade") and not instance_id and not registration["interrupted"]:
+        problems.append(
+            "it is no external instance, so there is nothing to upgrade: make it one with the playbook "
+            "hybrid.ecs_anywhere.register, or leave it out of the run"
         )
     node = _node(aws, instance_id)
     ecs = node.get("ecs") or {}
@@ -207,7 +218,7 @@ def _node_role_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     )
 
 
-def _wait_reason(host: Read, aws: Read) -> str | None:
+def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     """Why AWS does not see this server as it should, though nothing may be left to do on it."""
     node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
     ssm = node.get("ssm")
@@ -229,6 +240,7 @@ def _wait_reason(host: Read, aws: Read) -> str | None:
         seen = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
         if seen != ecs["container_instance_arn"]:
             reasons.append(f"the agent on the server says it is {seen or 'not registered'}")
+    reasons += other_versions(ssm, ecs, {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]})
     return "; ".join(reasons) or None
 
 
@@ -365,7 +377,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))
 
-    waiting = _wait_reason(host, aws)
+    waiting = _wait_reason(host, aws, wanted)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
     return {
         "problems": [],

@@ -85,6 +85,12 @@ options:
       - The controller does this between executions of the module.
     type: bool
     default: false
+  agent_versions:
+    description:
+      - With O(wait), versions of agents that have to be seen before an instance counts as there, by managed instance
+        id. Each is a dictionary with C(ssm), C(ecs) or both. An upgrade is over when the new agents are connected.
+    type: dict
+    default: {}
   wait_timeout:
     description: Seconds after which waiting fails. The result then has all that was seen, and RV(missing).
     type: int
@@ -520,6 +526,7 @@ def main() -> None:
             "seen": {"type": "dict"},
             # the action plugin's, which calls this module as often as it takes
             "wait": {"type": "bool", "default": False},
+            "agent_versions": {"type": "dict", "default": {}},
             "wait_timeout": {"type": "int", "default": 300},
         },
         required_if=[("look_at_iam_role", True, ("iam_role",))],

@@ -54,3 +54,16 @@ def test_progress_names_a_few_of_many():
     line = progress([instance(None, None, number) for number in range(8)])
     assert line.startswith("0 of 8 connected")
     assert line.count("mi-") == 5 and line.endswith("and 3 more")
+
+
+def test_other_agents_than_those_waited_for_are_missing():
+    ssm, ecs = {**ONLINE, "agent_version": "3.3.1.0"}, {**ACTIVE, "agent_version": "1.104.0"}
+    wanted = {"mi-1": {"ssm": "3.3.1.0", "ecs": "1.105.1"}, "mi-2": {"ssm": "", "ecs": "1.104.0"}}
+    fleet = [instance(ssm, ecs), instance(ssm, ecs, 2), instance(ssm, ecs, 3)]
+    (words,) = missing(fleet, wanted).values()
+    assert words == (
+        "mi-1 (edge1): Systems Manager Online, ECS ACTIVE, connected, "
+        "ECS says that its agent is 1.104.0, wanted is 1.105.1"
+    )
+    assert progress(fleet, wanted).startswith("2 of 3 connected; waiting for mi-1")
+    assert missing(fleet) == {}

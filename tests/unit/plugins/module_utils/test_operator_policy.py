@@ -35,6 +35,8 @@ def policy(playbook="register", **changes):
         ("deregister", Request("ssm:CreateActivation", "*", HERE), "denied"),
         ("register", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "allowed"),
         ("audit", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "denied"),
+        ("upgrade", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
+        ("upgrade", Request("ecs:UpdateContainerInstancesState", f"{ECS}:container-instance/edge/1"), "denied"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/edge"), "allowed"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/other"), "denied"),
         ("register", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
@@ -118,7 +120,7 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, prune, register, status"),
+        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, prune, register, status, upgrade"),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),

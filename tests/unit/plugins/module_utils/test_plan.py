@@ -101,8 +101,13 @@ RIGHT = {
 
 INSTANCE = {
     "managed_instance_id": MI,
-    "ssm": {"ping_status": "Online", "iam_role": "ecsAnywhereRole", "computer_name": "edge1"},
-    "ecs": {"container_instance_arn": ARN, "status": "ACTIVE", "agent_connected": True},
+    "ssm": {
+        "ping_status": "Online",
+        "iam_role": "ecsAnywhereRole",
+        "computer_name": "edge1",
+        "agent_version": "3.3.4108.0",
+    },
+    "ecs": {"container_instance_arn": ARN, "status": "ACTIVE", "agent_connected": True, "agent_version": "1.105.1"},
     "duplicates": [],
 }
 
@@ -768,3 +773,28 @@ def test_a_callers_own_activation_must_be_good_for_all_who_need_it(result, sente
         assert len(problems) == bool(sentence)
         assert not sentence or sentence in problems[0]
     assert plans["plans"]["right"]["problems"] == []
+
+
+def test_a_pinned_agent_is_waited_for_until_aws_sees_its_version():
+    pins = {**WANTED, "ssm_agent_version": "3.3.4108.0", "ecs_agent_version": "1.105.1"}
+    result = plan(instance=changed(INSTANCE, "ecs:agent_version", "1.104.0"), wanted=pins)
+    assert result["steps"] == [{"name": "wait", "reason": "ECS says that its agent is 1.104.0, wanted is 1.105.1"}]
+    reads = {"edge1": {**RIGHT, "wanted": pins}}
+    (group,) = batch_groups(reads, "fleet", {"edge1": {}})
+    assert group["agent_versions"] == {MI: {"ssm": "3.3.4108.0", "ecs": "1.105.1"}}
+
+
+def test_only_external_instances_are_upgraded():
+    upgrade = {**WANTED, "upgrade": True}
+    assert plan(wanted=upgrade)["problems"] == []
+    for host in (BARE, changed(RIGHT, "ssm_agent:registration:managed_instance_id", None)):
+        result = plan(host, instance=None, wanted=upgrade)
+        assert "nothing to upgrade" in "; ".join(result["problems"])
+        assert result["steps"] == []
+
+
+def test_an_upgrade_moves_nobody():
+    elsewhere = changed(RIGHT, "ecs_agent:introspection:cluster", "other")
+    result = plan(elsewhere, wanted={**WANTED, "upgrade": True})
+    assert "an upgrade moves nobody" in "; ".join(result["problems"])
+    assert result["steps"] == []

@@ -42,6 +42,7 @@ KNOWN = {
     ("deregister", "INVALID_ARN"): ["aws-eusc"],
     ("prune", "INVALID_ARN"): ["aws-eusc"],
     ("status", "INVALID_ARN"): ["aws-eusc"],
+    ("upgrade", "INVALID_ARN"): ["aws-eusc"],
     ("audit", "INVALID_ARN"): ["aws", "aws-cn", "aws-us-gov", "aws-eusc"],
 }
 
