@@ -249,7 +249,7 @@ def test_another_region_or_account_is_refused_and_nothing_changed(walked, aws, r
     assert "the credentials are of the account 123456789012: check ecs_anywhere_aws_profile" in refused.text
     identity = walked.identity("script")
     assert f"registered as {identity} in us-east-1, not in eu-west-1: check ecs_anywhere_region" in refused.text
-    assert refused.text.count("Nothing was changed.") == 2
+    assert "Nothing was changed." in refused.text
     assert aws.operations(writes=True) == []
     assert walked.seen() == before
 
