@@ -271,7 +271,8 @@ _CAUSES = (
     ),
     (
         r"RegistrationLimitExceeded|registration limit|limit.{0,40}(exceeded|reached)",
-        "The activation has no registration left. Make one with a higher registration_limit and run again.",
+        "The activation has no registration left: another machine may have used it up. Run again with a new one; "
+        "an activation of your own needs a registration_limit for all servers.",
     ),
     (
         r"InvalidActivation",

@@ -19,10 +19,41 @@ from importlib.util import spec_from_loader
 from pathlib import Path
 
 import boto3
+import matrix
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOK = "hybrid.ecs_anywhere.register"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--matrix", action="store_true", help="print the table of states; one without a test is a failure")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "state(name): the state of tests/servers/states.py that it makes")
+
+
+def _table(config):
+    stats = config.pluginmanager.get_plugin("terminalreporter").stats
+    return list(matrix.rows(r for kind in ("passed", "failed", "error") for r in stats.get(kind, ())))
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if session.config.getoption("--matrix") and exitstatus == 0 and matrix.is_red(_table(session.config)):
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("--matrix"):
+        for line in matrix.lines(_table(config)):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def _state(request, record_property):
+    for mark in request.node.iter_markers("state"):
+        record_property("state", mark.args[0])
 
 
 def _load_testbed():
@@ -52,11 +83,11 @@ class Emulator:
         answer = self.control("GET", "calls?" + "&".join(f"{k}={v}" for k, v in query.items()))
         return answer["calls"] if isinstance(answer, dict) else answer
 
-    def operations(self, *, writes: bool = False) -> list[str]:
+    def operations(self, *, writes: bool = False, after: int = 0) -> list[str]:
         """The operator's calls, by name; with *writes* only those that could change something."""
         names = [
             c["operation"]
-            for c in self.calls()
+            for c in self.calls(after=str(after))
             if "/operator" in str(c["principal"]) or ":user/" in str(c["principal"])
         ]
         reads = ("Describe", "List", "Get")
@@ -92,11 +123,20 @@ class Emulator:
 class Run:
     """One ansible-playbook, ended."""
 
-    def __init__(self, returncode: int, output: str) -> None:
+    def __init__(self, returncode: int, output: str, seconds: float, aws_calls: int, executions: dict) -> None:
         self.returncode = returncode
         self.output = output
+        self.seconds = seconds
+        self.aws_calls = aws_calls
+        self.executions = executions
         # a message may be folded by the callback: compare it without white space at line ends
         self.text = " ".join(output.split())
+
+    def note(self, record_property, host: str) -> None:
+        """What `make matrix` prints of it."""
+        record_property("aws_calls", self.aws_calls)
+        record_property("executions", self.executions.get(host, 0))
+        record_property("seconds", round(self.seconds))
 
     def recap(self, host: str) -> dict[str, int]:
         line = next(line for line in self.output.splitlines() if line.startswith(f"{host} ") and "ok=" in line)
@@ -139,7 +179,13 @@ class Bed:
         return subprocess.Popen(
             command,
             cwd=CHECKOUT,
-            env={**os.environ, **(environment or {})},
+            env={
+                **os.environ,
+                "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "servers" / "callback"),
+                "ANSIBLE_CALLBACKS_ENABLED": "executions",
+                "EXECUTIONS": str(testbed.BED / "executions.json"),
+                **(environment or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -147,6 +193,10 @@ class Bed:
         )
 
     def register(self, *hosts: str, timeout: int = 300, **how) -> Run:
+        counted = testbed.BED / "executions.json"
+        counted.unlink(missing_ok=True)
+        last = max((call["n"] for call in self.aws.calls()), default=0)
+        began = time.monotonic()
         process = self.start(*hosts, **how)
         try:
             output, _ = process.communicate(timeout=timeout)
@@ -155,7 +205,10 @@ class Bed:
             output, _ = process.communicate()
             pytest.fail(f"the run did not end in {timeout} seconds:\n{output}")
         sys.stdout.write(output)
-        return Run(process.returncode, output)
+        executions = json.loads(counted.read_text()) if counted.exists() else {}
+        return Run(
+            process.returncode, output, time.monotonic() - began, len(self.aws.operations(after=last)), executions
+        )
 
     def kill_when(self, process: subprocess.Popen, happened, timeout: int = 180) -> None:
         """SIGKILL the play and all its workers at the moment *happened* first says so."""

@@ -101,8 +101,9 @@ def fleet(bed):
     bed.remove(Fleet.affected, Fleet.other)
 
 
+@pytest.mark.state("node role replaced")
 @pytest.mark.parametrize("trusted", [True, False], ids=["the ECS agent is denied", "the SSM agent sleeps"])
-def test_the_role_is_repaired_on_the_server_that_lost_it(aws, fleet, trusted):
+def test_the_role_is_repaired_on_the_server_that_lost_it(aws, fleet, trusted, record_property):
     fleet.replace_role(trusted)
     untouched = fleet.starts(fleet.other)
 
@@ -117,6 +118,7 @@ def test_the_role_is_repaired_on_the_server_that_lost_it(aws, fleet, trusted):
 
     repaired = fleet.run()
     assert repaired.returncode == 0
+    repaired.note(record_property, fleet.affected)
     assert repaired.recap(fleet.affected)["changed"] > 0 and repaired.recap(fleet.other)["changed"] == 0
     assert aws.operations(writes=True) == ["UpdateManagedInstanceRole"]
     fleet.is_right()

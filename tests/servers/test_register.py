@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+import urllib.request
+import uuid
 
 import pytest
 from conftest import testbed
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def machine(bed, name):
@@ -35,10 +40,12 @@ def servers(bed):
     bed.remove(*added)
 
 
-def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers):
+@pytest.mark.state("bare")
+def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers, record_property):
     names = servers("a1", "a2", "a3")
     first = bed.register(*names, options=["-vvv", "--diff"])
     assert first.returncode == 0
+    first.note(record_property, names[0])
 
     assert len(aws.calls(operation="CreateActivation")) == 1
     assert len(aws.calls(operation="DeleteActivation")) == 1
@@ -68,6 +75,7 @@ def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers):
         assert recap["changed"] == recap["failed"] == recap["unreachable"] == 0
 
 
+@pytest.mark.state("right")
 def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, tmp_path):
     names = servers("c1", "c2", docker=True)
     assert bed.register(*names).returncode == 0
@@ -159,20 +167,49 @@ def test_settings_of_the_install_script_are_collapsed_and_the_users_kept(bed, aw
     assert "# mine" in bed.on(name, "cat /etc/ecs/ecs.config.before-ecs_anywhere")
 
 
-def test_an_activation_is_deleted_when_every_server_fails(bed, aws, servers):
+def take(aws, secret):
+    """Register something with an activation, as the SSM agent of another machine would."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    public = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    body = {
+        "ActivationCode": secret["code"],
+        "ActivationId": secret["activation_id"],
+        "Fingerprint": str(uuid.uuid4()),
+        "PublicKey": base64.b64encode(public).decode(),
+        "PublicKeyType": "Rsa",
+    }
+    headers = {
+        "Host": "ssm.us-east-1.amazonaws.com",
+        "X-Amz-Target": "AmazonSSM.RegisterManagedInstance",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+    request = urllib.request.Request(aws.url + "/", method="POST", data=json.dumps(body).encode(), headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read())["InstanceId"]
+
+
+@pytest.mark.state("activation used up")
+def test_an_activation_that_another_machine_used_up_is_deleted_and_the_next_run_works(
+    bed, aws, servers, record_property
+):
     (name,) = servers("failing", docker=True)
-    aws.control(
-        "POST", "faults", {"operation": "ssm:RegisterManagedInstance", "code": "InvalidActivation", "status": 400}
-    )
-    result = bed.register(name)
-    assert result.recap(name)["failed"] == 1
-    assert "InvalidActivation" in result.text
+    process = bed.start(name)
+    deadline = time.monotonic() + 120
+    while not aws.calls(operation="CreateActivation"):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    other = take(aws, aws.control("GET", "activation-codes")[0])
+    text = " ".join(process.communicate(timeout=300)[0].split())
+    assert process.returncode == 2
+    assert "The activation has no registration left: another machine may have used it up." in text
     assert len(aws.calls(operation="CreateActivation")) == 1
     assert aws.activations() == []
-    # nothing was lost: the next run, with AWS well again, registers it
-    aws.control("DELETE", "faults")
-    assert bed.register(name).returncode == 0
-    assert len(aws.nodes()) == 1
+    # nothing was lost: the next run registers it
+    finished = bed.register(name)
+    assert finished.returncode == 0
+    finished.note(record_property, name)
+    assert machine(bed, name) != other
+    assert [node["InstanceId"] for node in aws.nodes() if node["PingStatus"] == "Online"] == [machine(bed, name)]
 
 
 def test_an_activation_of_the_users_own_is_used_and_left_alone(bed, aws, servers):

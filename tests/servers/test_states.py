@@ -55,6 +55,9 @@ class Server:
             sorted((i["containerInstanceArn"], i["status"]) for i in self.aws.container_instances()),
         )
 
+    def note(self, run):
+        run.note(self.record_property, self.name)
+
     def repair(self, *reasons):
         """Check, which changes nothing; run; run again, which has nothing to do. Returns the writes to AWS."""
         self.aws.forget_calls()
@@ -67,7 +70,9 @@ class Server:
         assert self.aws.operations(writes=True) == []
         assert self.seen() == before
 
-        assert self.run().returncode == 0
+        repaired = self.run()
+        assert repaired.returncode == 0
+        self.note(repaired)
         writes = self.aws.operations(writes=True)
         assert self.run().recap(self.name)["changed"] == 0
         assert self.aws.operations(writes=True) == writes
@@ -96,19 +101,23 @@ def registered(bed):
 
 
 @pytest.fixture
-def server(registered, aws):
+def server(registered, aws, record_property):
     registered.renew()
+    registered.record_property = record_property
     return registered
+
+
+def state(name, *values):
+    return pytest.param(*values, id=name, marks=pytest.mark.state(name))
 
 
 @pytest.mark.parametrize(
     "script, reason",
     [
-        ("systemctl stop ecs amazon-ssm-agent", "ecs.service is inactive"),
-        ("systemctl disable ecs amazon-ssm-agent 2>&1", "amazon-ssm-agent.service is disabled"),
-        ("systemctl mask --now ecs amazon-ssm-agent 2>&1", "ecs.service is inactive, masked"),
+        state("stopped", "systemctl stop ecs amazon-ssm-agent", "ecs.service is inactive"),
+        state("disabled", "systemctl disable ecs amazon-ssm-agent 2>&1", "amazon-ssm-agent.service is disabled"),
+        state("masked", "systemctl mask --now ecs amazon-ssm-agent 2>&1", "ecs.service is inactive, masked"),
     ],
-    ids=["stopped", "disabled", "masked"],
 )
 def test_services_that_were_switched_off(server, script, reason):
     server.on(script)
@@ -116,6 +125,7 @@ def test_services_that_were_switched_off(server, script, reason):
     assert server.is_right() == (server.id, server.arn)
 
 
+@pytest.mark.state("failed")
 def test_a_unit_that_started_too_often_is_started_once_more(server):
     # the agent ends for good; the unit is like that of RPM systems, or an administrator's, and stays failed
     drop_in = "/etc/systemd/system/ecs.service.d"
@@ -133,6 +143,7 @@ def test_a_unit_that_started_too_often_is_started_once_more(server):
     assert server.is_right() == (server.id, server.arn)
 
 
+@pytest.mark.state("gave up")
 def test_an_agent_that_gives_up_again_and_again(server):
     # another cluster in its settings than in its state: what an edit by hand leaves
     server.on("systemctl stop ecs; sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :")
@@ -142,7 +153,13 @@ def test_an_agent_that_gives_up_again_and_again(server):
     assert server.is_right() == (server.id, server.arn)
 
 
-@pytest.mark.parametrize("agent", ["running", "restarted"])
+@pytest.mark.parametrize(
+    "agent",
+    [
+        state("container instance gone", "running"),
+        state("container instance gone, agent restarted", "restarted"),
+    ],
+)
 def test_a_container_instance_that_was_deregistered_is_replaced_and_its_node_kept(server, agent):
     server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
     if agent == "restarted":
@@ -154,6 +171,7 @@ def test_a_container_instance_that_was_deregistered_is_replaced_and_its_node_kep
     assert arn != server.arn
 
 
+@pytest.mark.state("registered with SSM only")
 def test_a_managed_node_without_container_instance_gets_one(server):
     server.on(f"systemctl disable --now ecs 2>&1; rm {SAVED_STATE}; dpkg --purge amazon-ecs-init 2>&1")
     server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
@@ -166,6 +184,7 @@ def test_a_managed_node_without_container_instance_gets_one(server):
 REGISTERED_ANEW = ["CreateActivation", "DeleteActivation", "DeregisterContainerInstance"]
 
 
+@pytest.mark.state("vault emptied")
 def test_a_vault_that_a_failed_registration_emptied(server):
     wrong = "-code wrongwrongwrongwrong00 -id 11111111-1111-4111-8111-111111111111"
     server.on(f"amazon-ssm-agent -register {wrong} -region us-east-1 -y >/dev/null 2>&1 && exit 1 || :")
@@ -186,7 +205,7 @@ def long_registered(server):
     server.on(f"sed -i -E 's/(privateKeyCreatedDate\": ?\")[^.\"]*/\\1{date}/' {VAULT}; grep -q '{date}' {VAULT}")
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["ECS still has it", "deregistered on both sides"])
+@pytest.mark.parametrize("both", [state("deregistered in SSM", False), state("deregistered on both sides", True)])
 def test_a_node_that_was_deregistered_gets_a_new_identity(server, both):
     long_registered(server)
     server.aws.client("ssm").deregister_managed_instance(InstanceId=server.id)
@@ -209,6 +228,7 @@ def test_a_new_node_that_systems_manager_does_not_list_yet_is_not_given_up(serve
     assert server.identity() != server.id
 
 
+@pytest.mark.state("duplicates")
 def test_of_several_container_instances_the_agents_own_is_kept(server):
     # as if the answer to a first attempt to register had been lost
     server.on(f"systemctl stop ecs; rm {SAVED_STATE}; systemctl start ecs")

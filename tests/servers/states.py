@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The states that a server may be in, and what a run makes of each. A test of tests/servers says which is its own with
+pytest.mark.state; a state without a test is a failure of tests/unit and of `make matrix`, which prints the table."""
+
+from __future__ import annotations
+
+ANEW = "registered anew, what it was is retired"
+
+STATES = {
+    "bare": "registered",
+    "right": "untouched, one module execution",
+    "stopped": "started, identity kept",
+    "disabled": "enabled, identity kept",
+    "masked": "unmasked and started, identity kept",
+    "failed": "started, identity kept",
+    "gave up": "restarted, identity kept",
+    "container instance gone": "joins anew, node kept",
+    "container instance gone, agent restarted": "joins anew, node kept",
+    "registered with SSM only": "joins, node kept",
+    "vault emptied": ANEW,
+    "deregistered in SSM": ANEW,
+    "deregistered on both sides": "registered anew",
+    "duplicates": "the agent's own is kept, node kept",
+    "node role replaced": "role repaired, identity kept",
+    "script": "adopted, settings collapsed, identity kept",
+    "moved": "joins the other cluster, node kept",
+    "edited": "joins the other cluster, node kept",
+    "machine": ANEW,
+    "original": "untouched",
+    "clone": "registered anew, the original untouched",
+    "other Region or account": "refused, nothing changed",
+    "killed during a move": "finished by the next run, node kept",
+    "activation used up": "refused with the cause, registered by the next run",
+}
