@@ -97,7 +97,7 @@ def is_mismatched(host: Read) -> bool:
 
 def is_of(host: Read, ssm: Read | None) -> tuple[bool, bool]:
     """Whether a managed node has the server's address, and its name. Agents tell the short or the full name."""
-    name = str((ssm or {}).get("computer_name") or "").split(".")[0]
+    name = str((ssm or {}).get("computer_name") or "").split(".", maxsplit=1)[0]
     return (ssm or {}).get("ip_address") in host["ip_addresses"], bool(name) and name == host["hostname"].split(".")[0]
 
 

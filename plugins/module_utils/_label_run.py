@@ -119,7 +119,7 @@ def _set_attributes(servers: list[Server], wanted: Labels, writer: Writer, where
         if arn in failed:
             continue
         attributes = server.instances[arn]["attributes"]
-        gone = {name for a, name, _ in removed if a == arn}
+        gone = {name for a, name, _value in removed if a == arn}
         left = {name: value for name, value in attributes.items() if name not in gone}
         server.instances[arn]["attributes"] = {**left, **{name: value for a, name, value in put if a == arn}}
 
@@ -130,7 +130,7 @@ def _write_attributes(
     try:
         write(chosen)
     except _ecs.EcsError as error:
-        targets = list(dict.fromkeys(arn for arn, _, _ in chosen))
+        targets = list(dict.fromkeys(arn for arn, _name, _value in chosen))
         refused = _errors.code_of(error) in ("TargetNotFoundException", "InvalidParameterException")
         if refused and len(targets) > 1:  # one may spoil the call for all
             for arn in targets:

@@ -60,8 +60,9 @@ def test_other_agents_than_those_waited_for_are_missing():
     ssm, ecs = {**ONLINE, "agent_version": "3.3.1.0"}, {**ACTIVE, "agent_version": "1.104.0"}
     wanted = {"mi-1": {"ssm": "3.3.1.0", "ecs": "1.105.1"}, "mi-2": {"ssm": "", "ecs": "1.104.0"}}
     fleet = [instance(ssm, ecs), instance(ssm, ecs, 2), instance(ssm, ecs, 3)]
-    (words,) = missing(fleet, wanted).values()
-    assert words == (
+    found = missing(fleet, wanted)
+    assert list(found) == ["mi-1"]
+    assert found["mi-1"] == (
         "mi-1 (edge1): Systems Manager Online, ECS ACTIVE, connected, "
         "ECS says that its agent is 1.104.0, wanted is 1.105.1"
     )

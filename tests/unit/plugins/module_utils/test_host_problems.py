@@ -19,6 +19,8 @@ def problems(system, installed=True, source="distro"):
         "systemd": True,
         "docker": {"installed": installed, "podman_shim": False, "min_api_version": None},
         "imds": {"reachable": False, "role": None},
+        "memory_cgroup": True,
+        "ecs_config": {},
     }
     return host_problems(host, {"docker_source": source})
 

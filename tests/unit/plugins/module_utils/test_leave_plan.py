@@ -128,7 +128,8 @@ def gone():
     return result
 
 
-def plan(host, *instances, wanted=WANTED, error=None):
+def plan(host, *instances, wanted=None, error=None):
+    wanted = wanted or WANTED
     found = {i["managed_instance_id"]: i for i in instances}
     full = {**host, "wanted": wanted}
     return leave_plan("edge1", full, {"error": error, "account": "123456789012", "instances": found}, wanted)

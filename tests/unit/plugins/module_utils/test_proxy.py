@@ -67,7 +67,8 @@ def test_what_is_no_proxy_is_said_without_its_password(given, sentence):
     assert sentence in str(error.value) and "hunter2" not in str(error.value)
 
 
-def proxy(exists=True, settings=ENV, docker=True, ssm=True, docker_runs=ENV, ssm_runs=ENV):
+def proxy(exists=True, docker=True, ssm=True, **other):
+    settings, docker_runs, ssm_runs = (other.get(key, ENV) for key in ("settings", "docker_runs", "ssm_runs"))
     return {
         "exists": exists,
         "settings": settings if exists else {},
