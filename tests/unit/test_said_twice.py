@@ -51,6 +51,14 @@ def test_every_variable_that_the_role_reads_is_documented_or_private():
     assert used - {name for name in used if name.startswith("__")} <= known
 
 
+def test_every_private_variable_that_the_role_reads_is_set_somewhere():
+    text = "\n".join(path.read_text() for path in [*ROLE.rglob("*.yml"), *(ROOT / "playbooks").glob("*.yml")])
+    used = set(re.findall(r"__ecs_anywhere_\w+", text))
+    set_here = set(re.findall(r"(?m)^\s*(__ecs_anywhere_\w+):", text))
+    assert len(used) > 20
+    assert used - set_here - set(re.findall(r"(?:register|loop_var): (__ecs_anywhere_\w+)", text)) == set()
+
+
 def test_every_module_of_the_controller_is_in_the_action_group():
     group = load(ROOT / "meta" / "runtime.yml")["action_groups"]["aws"]
     assert sorted(name for name in group if isinstance(name, str)) == CONTROLLER_MODULES
