@@ -51,11 +51,14 @@ def read_profiles(text: str) -> dict[str, bool] | None:
     }
 
 
-def default_owner(profiles: Mapping[str, bool] | None, record: Mapping[str, Any]) -> str | None:
-    """Whose the default profile is: the SSM agent's, when its record says that it writes there and there is a token."""
+def default_owner(profiles: Mapping[str, bool] | None, record: Mapping[str, Any], registered: bool) -> str | None:
+    """Whose the default profile is: the SSM agent's, when its record says that it writes there and there is a token.
+
+    A registered agent may have no record: that is removed to make it ask for new credentials at once.
+    """
     if not profiles or DEFAULT not in profiles:
         return None
-    writes_there = record.get("ShareProfile") in ("", DEFAULT) and bool(record.get("InstanceId"))
+    writes_there = record.get("ShareProfile") in ("", DEFAULT) if record.get("InstanceId") else registered
     return "agent" if writes_there and profiles[DEFAULT] else "foreign"
 
 

@@ -899,7 +899,7 @@ def look_at_ssm_config(reader: Reader, agent_started: str | None) -> dict[str, A
     return {"exists": text is not None, "problem": problem, "newer_than_agent": newer, "settings": settings}
 
 
-def look_at_credentials(reader: Reader, units: dict[str, dict[str, str]]) -> dict[str, Any]:
+def look_at_credentials(reader: Reader, units: dict[str, dict[str, str]], registered: bool) -> dict[str, Any]:
     text = reader.text(_credentials.FILE)
     profiles = _credentials.read_profiles(text or "")
     found = {}
@@ -911,7 +911,7 @@ def look_at_credentials(reader: Reader, units: dict[str, dict[str, str]]) -> dic
     record, _problem = _ssm_config.parse(reader.text("/var/lib/amazon/ssm/runtimeconfig/identity_config.json"))
     return {
         "profiles": sorted(profiles or ()),
-        "default": _credentials.default_owner(profiles, record),
+        "default": _credentials.default_owner(profiles, record, registered),
         "unit_variables": found,
     }
 
@@ -976,7 +976,10 @@ def look() -> dict[str, Any]:
     result["ssm_config"] = look_at_ssm_config(reader, started)
     result["gpu"] = {"missing": [name for name, paths in GPU_PARTS.items() if not any(map(exists, paths))]}
     result["similarity_threshold"] = _ssm_vault.read_similarity_threshold()
-    result["credentials"] = look_at_credentials(reader, {u: properties.get(u, {}) for u in (ssm_unit, ECS_UNIT) if u})
+    known = {u: properties.get(u, {}) for u in (ssm_unit, ECS_UNIT) if u}
+    registration = result["ssm_agent"]["registration"]
+    registered = bool(registration["managed_instance_id"] or registration["former_managed_instance_id"])
+    result["credentials"] = look_at_credentials(reader, known, registered)
     proxied = (result["docker"]["unit"], result["ssm_agent"]["unit"])
     result["proxy"] = look_at_proxy(reader, [unit for unit in proxied if unit])
     result["imds"] = imds.get(reader) or {"reachable": False, "role": None}

@@ -44,7 +44,19 @@ def test_profiles_of_a_file(text, found):
     ],
 )
 def test_whose_the_default_profile_is(profiles, record, owner):
-    assert _credentials.default_owner(profiles, record) == owner
+    assert _credentials.default_owner(profiles, record, False) == owner
+
+
+@pytest.mark.parametrize(
+    "profiles, record, owner",
+    [
+        ({"default": True}, {}, "agent"),  # a repair of the node role removes the record
+        ({"default": False}, {}, "foreign"),
+        ({"default": True}, {**OURS, "ShareProfile": "ecs"}, "foreign"),
+    ],
+)
+def test_a_registered_agent_without_a_record_owns_what_has_a_token(profiles, record, owner):
+    assert _credentials.default_owner(profiles, record, True) == owner
 
 
 def test_variables_of_a_unit():
