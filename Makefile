@@ -4,6 +4,7 @@
 # make demo [KEEP=1]   three real systemd servers become external instances of an emulated AWS
 # make test            everything that CI runs: lint unit sanity integration molecule
 # make matrix          every state a server may be in, what a run makes of it, and what that costs
+# make long            the server tests that would make every run too long
 # make bench           AWS calls and times beside amazon.aws, as ratios
 # Everything made lies in .cache; `make clean` removes it. Servers run in containers, so demo and molecule want root.
 
@@ -123,9 +124,14 @@ integration: setup $(C)/agents/ready
 molecule: servers
 	@for scenario in $(SCENARIOS); do \
 	  echo "--- molecule: $$scenario"; tests/hosts/molecule test -s $$scenario; done
-	$(BIN)/python -m pytest -q --durations=5 tests/servers
+	$(BIN)/python -m pytest -q --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
-.PHONY: matrix
+# Server tests that would make each run too long.
+LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py)
+.PHONY: long matrix
+long: servers
+	$(BIN)/python -m pytest -q --durations=5 $(LONG)
+
 matrix: servers
 	@$(BIN)/python -m pytest -q --matrix tests/servers/test_states.py tests/servers/test_identity.py \
 	  tests/servers/test_register.py tests/servers/test_node_role.py -m state
