@@ -145,10 +145,17 @@ def test_a_unit_that_started_too_often_is_started_once_more(server):
 
 @pytest.mark.state("gave up")
 def test_an_agent_that_gives_up_again_and_again(server):
-    # another cluster in its settings than in its state: what an edit by hand leaves
-    server.on("systemctl stop ecs; sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :")
-    server.until("systemctl show -p ExecMainStatus ecs | grep -q =5")
-    server.on("sed -i s/=edgy/=edge/ /etc/ecs/ecs.config")
+    # another cluster in its settings than in its state: what an edit by hand leaves; a long pause between two attempts,
+    # lest it be looked at during one
+    drop_ins = "/etc/systemd/system/ecs.service.d"
+    server.on(
+        f"mkdir -p {drop_ins} && printf '[Service]\\nRestartSec=1h\\n' > {drop_ins}/slow.conf; "
+        "systemctl daemon-reload; systemctl stop ecs; sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :"
+    )
+    server.until(
+        "systemctl show -p ExecMainStatus,SubState ecs | sort | tr '\\n' ' ' | grep -q 'Status=5 .*auto-restart'"
+    )
+    server.on(f"sed -i s/=edgy/=edge/ /etc/ecs/ecs.config; rm {drop_ins}/slow.conf")
     assert server.repair("ecs.service is activating (its program ended with status 5)", "it gave up") == []
     assert server.is_right() == (server.id, server.arn)
 
