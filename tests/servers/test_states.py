@@ -150,7 +150,8 @@ def test_an_agent_that_gives_up_again_and_again(server):
     drop_ins = "/etc/systemd/system/ecs.service.d"
     server.on(
         f"mkdir -p {drop_ins} && printf '[Service]\\nRestartSec=1h\\n' > {drop_ins}/slow.conf; "
-        "systemctl daemon-reload; systemctl stop ecs; sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :"
+        "systemctl daemon-reload; systemctl stop ecs; "
+        "sed -i s/=edge/=edgy/ /etc/ecs/ecs.config; systemctl start ecs || :"
     )
     server.until(
         "systemctl show -p ExecMainStatus,SubState ecs | sort | tr '\\n' ' ' | grep -q 'Status=5 .*auto-restart'"
