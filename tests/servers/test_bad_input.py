@@ -230,7 +230,7 @@ class TestOnTheServer:
             "printf 'ID=slackware\\nVERSION_ID=15.0\\nPRETTY_NAME=\"Slackware 15.0\"\\n' > /etc/os-release",
             "rm /etc/os-release; mv /etc/os-release.kept /etc/os-release",
         )
-        refused("Slackware 15.0 is not supported", "supported are debian")
+        refused("Slackware 15.0 is not supported", "debian 11/12/13")
 
     def test_unsupported_architecture(self, refused, state):
         state(
