@@ -84,7 +84,6 @@ setup: $(C)/tools $(C)/venv/ready $(C)/collections/ready
 servers: setup $(C)/emulator-site/ready $(C)/agents/ready
 	@[ "$$(id -u)" = 0 ] || { echo "servers in containers want root"; exit 1; }
 	@tests/hosts/build-image bookworm
-	@tests/hosts/build-rpm-image
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
@@ -130,6 +129,7 @@ molecule: servers
 LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py)
 .PHONY: long matrix
 long: servers
+	@tests/hosts/build-rpm-image
 	$(BIN)/python -m pytest -q --durations=5 $(LONG)
 
 matrix: servers
