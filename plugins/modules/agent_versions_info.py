@@ -18,16 +18,15 @@ description:
     number - M(hybrid.ecs_anywhere.signed_download) verifies what is installed.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
   diff_mode:
     support: none
-    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: A second run with the same options changes nothing.
 options:
   ssm_agent_url:
     description: The address of the file C(VERSION) of the SSM agent. Not given means not to ask.

@@ -22,18 +22,17 @@ description:
     the quotes are taken off. systemd does so anyway, while the agent would read them as part of the value.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
   diff_mode:
     support: full
-    description: Returns details on what has changed, or would change, in diff mode.
     details:
       - Secret-looking values are shown as their SHA-256.
   idempotent:
     support: full
-    description: A second run with the same options changes nothing.
 options:
   path:
     description: The file. Missing directories are made.

@@ -20,16 +20,15 @@ description:
     values of the ECS agent's configuration are replaced by their SHA-256.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
   diff_mode:
     support: none
-    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: A second run with the same options changes nothing.
 options:
   wanted:
     description:

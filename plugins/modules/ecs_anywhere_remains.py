@@ -22,16 +22,15 @@ description:
   - The vault of an SSM agent that is not installed any more is removed, with the identity in it.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
   diff_mode:
     support: none
-    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: A second run with the same options changes nothing.
 requirements:
   - Linux, run as root.
 seealso:

@@ -18,18 +18,17 @@ description:
   - A file at O(dest) that the signature (which is fetched each time, being small) fits is not downloaded again.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
     details:
       - The file is not downloaded. Signature and keys are, when a file is at O(dest), to tell whether they fit it.
   diff_mode:
     support: none
-    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: full
-    description: A second run with the same options changes nothing.
 options:
   url:
     description: Where the file is.

@@ -23,16 +23,15 @@ description:
   - The registration outlives a lost connection. A second run waits for it.
 author:
   - the hybrid.ecs_anywhere authors (@hybrid-ecs-anywhere)
+extends_documentation_fragment:
+  - hybrid.ecs_anywhere._attributes
 attributes:
   check_mode:
     support: full
-    description: Predicts changes without making them in check mode.
   diff_mode:
     support: full
-    description: Returns details on what has changed, or would change, in diff mode.
   idempotent:
     support: partial
-    description: A second run with the same options changes nothing.
     details:
       - With O(replace=true) each run makes a new managed node.
 options:

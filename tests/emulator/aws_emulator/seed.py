@@ -7,14 +7,17 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from typing import Any
+from typing import cast
 
 from moto.ecs.models import ecs_backends
 from moto.ssm.models import ssm_backends
 
 from .ecs_instances import ExternalInstance
 from .ecs_instances import new_id
+from .ecs_models import HybridEcsBackend
 from .runtime import runtime
 from .ssm_models import Activation
+from .ssm_models import HybridSsmBackend
 from .ssm_models import ManagedNode
 from .ssm_models import new_node_id
 
@@ -91,7 +94,9 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("count is 1 to 10000")
     connected = bool(spec.get("connected", True))
     role, prefix = spec.get("iam_role", "ecsAnywhereRole"), spec.get("prefix", "server")
-    ssm, ecs = ssm_backends[account][region], ecs_backends[account][region]
+    # moto's tables of backends are typed as its own; what is in them is ours
+    ssm = cast(HybridSsmBackend, ssm_backends[account][region])
+    ecs = cast(HybridEcsBackend, ecs_backends[account][region])
     cluster = ecs.create_cluster(spec["cluster"].split("/")[-1])
     now = runtime.clock.now()
     activation = Activation(str(uuid.uuid4()), new_id(), role, count, now + timedelta(days=1), now, registrations=count)
@@ -128,7 +133,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
             always_online=connected,
         )
         instance = ExternalInstance(
-            arn=ecs.instance_arn(cluster.name, new_id()),  # type: ignore[attr-defined]
+            arn=ecs.instance_arn(cluster.name, new_id()),
             cluster_name=cluster.name,
             ec2_instance_id=node.id,
             registered=now,
@@ -139,9 +144,9 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
             version_info=version,
             always_connected=connected,
         )
-        ssm.nodes[node.id] = node  # type: ignore[attr-defined]
-        ecs.instances[instance.arn] = instance  # type: ignore[attr-defined]
+        ssm.nodes[node.id] = node
+        ecs.instances[instance.arn] = instance
         for task in spec.get("tasks") or []:
-            ecs.place_task(instance, definition, task)  # type: ignore[attr-defined]
+            ecs.place_task(instance, definition, task)
         made.append({"managed_instance_id": node.id, "container_instance_arn": instance.arn})
     return {"cluster": cluster.arn, "instances": made}
