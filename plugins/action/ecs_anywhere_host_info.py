@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _role_options
+
+# For validation: Ansible's own is a task entry of its own, which a play may leave out. The strategy loads this file
+# before it forks, so that no worker has to read the specification again.
+OPTIONS = _role_options.options_of(Path(__file__).parents[2] / "roles" / "ecs_anywhere")
 
 
 class ActionModule(ActionBase):
@@ -25,7 +30,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         wanted = None
-        if args.pop("wanted", None):
+        if boolean(args.pop("wanted", False)):
             strategy = self._task.get_play().strategy.rsplit(".", 1)[-1]
             if not (strategy.endswith("linear") or strategy == "debug"):
                 return {
@@ -35,8 +40,10 @@ class ActionModule(ActionBase):
                     "for every host: each server would get its own activation. Use 'strategy: linear' for this role.",
                 }
             try:
+                if not self._task._role:
+                    raise ValueError("wanted: only a role has variables that say what is wanted")
                 values = self._values(task_vars or {})
-                wanted = _role_options.wanted_of(values, self._options())
+                wanted = _role_options.wanted_of(values, OPTIONS)
                 if wanted["preflight"] and wanted["state"] == "present":
                     environment = _proxy.environment(values.get("ecs_anywhere_proxy"))
                     args["preflight"] = {"endpoints": _preflight.endpoints(wanted), "environment": environment}
@@ -52,12 +59,6 @@ class ActionModule(ActionBase):
         if wanted is not None:
             result["wanted"] = wanted
         return result
-
-    def _options(self) -> _role_options.Options:
-        """For validation: Ansible's own is a task entry of its own, which a play may leave out."""
-        if not self._task._role:
-            raise ValueError("wanted: only a role has variables that say what is wanted")
-        return _role_options.options_of(Path(self._task._role._role_path))
 
     def _values(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         names = (*_role_options.VARIABLES, _role_options.UPGRADE)

@@ -9,7 +9,6 @@ environment every user of the server can see. The ECS agent has them among its s
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 from typing import Dict
@@ -74,6 +73,8 @@ def environment(given: Any) -> Environment:
 
 def bypasses(host: str, never: str) -> bool:
     """Whether a host is one of a NO_PROXY, which has names, domains, addresses and networks."""
+    import ipaddress  # here, as a server that is right has no use for it
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -9,7 +9,6 @@ Reads a few small files and changes nothing.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_va
 RECORD = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
 CONFIG_FILES = ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
 BACKUP_SUFFIX = ".before-ecs_anywhere"
-DOWNLOADS = "/var/cache/apt/archives/ecs_anywhere-*"
+DOWNLOADS = "/var/cache/apt/archives/ecs_anywhere-"
 LOCK = "/var/lib/amazon/ssm/.ecs_anywhere_lock"
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _KEY = re.compile(r"\s*(aws_access_key_id|aws_secret_access_key|aws_session_token)\s*[=:]", re.IGNORECASE)
@@ -91,6 +90,15 @@ def _is_empty(path: str) -> bool:
     return os.path.isfile(path) and not _text(path).strip()
 
 
+def _downloads(below_root: Callable[[str], str]) -> list[str]:
+    directory, prefix = os.path.split(DOWNLOADS)
+    try:
+        names = os.listdir(below_root(directory))
+    except OSError:
+        return []
+    return sorted(os.path.join(directory, name) for name in names if name.startswith(prefix))
+
+
 def find(below_root: Callable[[str], str]) -> Remains:
     """Look below a root."""
     credentials = None
@@ -99,8 +107,7 @@ def find(below_root: Callable[[str], str]) -> Remains:
         before = _text(below_root(shared[0]))
         after = without_credentials(before, shared[1])
         credentials = Credentials(shared[0], after) if after != before else None
-    downloads = os.path.dirname(DOWNLOADS)
-    names = sorted(os.path.join(downloads, os.path.basename(found)) for found in glob.glob(below_root(DOWNLOADS)))
+    names = _downloads(below_root)
     names += [p for c in CONFIG_FILES for p in (c, c + BACKUP_SUFFIX) if _is_empty(below_root(p))]
     if os.path.exists(below_root(LOCK)):
         names.append(LOCK)

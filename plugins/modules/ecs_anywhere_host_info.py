@@ -560,7 +560,6 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _creden
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
@@ -930,6 +929,9 @@ def look_at_proxy(reader: Reader, units: list[dict[str, Any]]) -> dict[str, Any]
 def look_around(host: dict[str, Any], asked: dict[str, Any] | None) -> dict[str, Any] | None:
     if asked is None or _preflight.is_whole(host):
         return None
+    # It brings TLS with it, which a server that is right would load for nothing.
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
+
     missing = _preflight.missing_parts(host)
     endpoints = [e for e in asked["endpoints"] if missing or e["what"] != _preflight.PACKAGES]
     found, offset = _probe.look(endpoints, asked["environment"])

@@ -80,7 +80,9 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
     The settings of the ECS agent are as its files would hold them, secrets masked as a server masks its own.
     """
     spec = {name: options[name] for name in VARIABLES}
-    given = {name: values[name] for name in VARIABLES if values.get(name) is not None}
+    # With defaults: the validator would fill in those of the specification itself, and leave what it did in them.
+    chosen = {name: options[name].get("default") if values.get(name) is None else values[name] for name in VARIABLES}
+    given = {name: value for name, value in chosen.items() if value is not None}
     # Plain values: Ansible's own remember where they were written, and every later copy of them pays for that.
     result = ArgumentSpecValidator(spec).validate(json.loads(json.dumps(given)))
     # the validator leaves this word to whom it tells

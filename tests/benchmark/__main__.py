@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import statistics
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 
@@ -80,7 +82,15 @@ def playbook(directory: Path, name: str, tasks: object, **play: object) -> Path:
     return path
 
 
-def ansible(aws: Emulator, *arguments: str) -> float:
+class Took(NamedTuple):
+    seconds: float
+    cpu: float
+
+
+UNITS = {"seconds": "seconds", "cpu": "seconds of processor time"}
+
+
+def ansible(aws: Emulator, *arguments: str) -> Took:
     environment = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": OPERATOR[0],
@@ -90,12 +100,12 @@ def ansible(aws: Emulator, *arguments: str) -> float:
         "ANSIBLE_FORKS": "20",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
     }
-    start = time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(["ansible-playbook", *arguments], env=environment, capture_output=True, text=True)
-    seconds = time.monotonic() - start
+    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return seconds
+    return Took(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def row(*cells: object) -> None:
@@ -139,7 +149,7 @@ def bench_role(directory: Path) -> None:
                 if step == "repair, check mode":
                     iam.detach_role_policy(RoleName=names[side], PolicyArn=ARNS[0])
                 aws.calls()
-                took = ansible(aws, "-i", "localhost,", str(books[state, side]), *options)
+                took = ansible(aws, "-i", "localhost,", str(books[state, side]), *options).seconds
                 seconds.setdefault((step, side), []).append(took)
                 calls[step, side] = aws.calls()
     aws.process.send_signal(signal.SIGTERM)
@@ -216,26 +226,31 @@ def fleet(directory: Path, aws: Emulator) -> Iterator[Path]:
 def bench_fleet(directory: Path) -> None:
     """The role over servers that are right, beside a play with a single ping over the same servers."""
     aws = Emulator(directory)
-    role = {"role": "hybrid.ecs_anywhere.ecs_anywhere"}
+    name = "hybrid.ecs_anywhere.ecs_anywhere"
     variables = {"ecs_anywhere_region": REGION, "ecs_anywhere_cluster": "edge"}
-    ours = playbook(directory, "fleet", {"roles": [role]}, vars=variables)
-    ping = playbook(directory, "ping", {"tasks": [{"ansible.builtin.ping": {}}]})
-    times: dict[Path, list[float]] = {ours: [], ping: []}
+    imported = {"ansible.builtin.import_role": {"name": name, "rolespec_validate": False}}
+    books = {
+        "one ping": playbook(directory, "ping", {"tasks": [{"ansible.builtin.ping": {}}]}),
+        "as register has it": playbook(directory, "imported", {"tasks": [imported]}, vars=variables),
+        "under roles:": playbook(directory, "roles", {"roles": [{"role": name}]}, vars=variables),
+    }
+    took: dict[str, list[Took]] = {title: [] for title in books}
     made: list[str] = []
     with fleet(directory, aws) as inventory:
-        for book in (ours, ping):  # once for the caches
-            ansible(aws, "-i", str(inventory), str(book))
-        for _ in range(ROUNDS):
-            for book in (ours, ping):
+        for number in range(ROUNDS + 1):  # the first for the caches
+            for title, book in books.items():
                 aws.calls()
-                times[book].append(ansible(aws, "-i", str(inventory), str(book)))
-                if book == ours:
-                    made = aws.calls()
+                one = ansible(aws, "-i", str(inventory), str(book))
+                if number:
+                    took[title].append(one)
+                    made = aws.calls() or made
     aws.process.send_signal(signal.SIGTERM)
-    a, b = statistics.median(times[ours]), statistics.median(times[ping])
-    print(f"\nA fleet of {SERVERS} servers that are right (seconds, median of {ROUNDS} rounds, 20 forks)")
+    print(f"\nA fleet of {SERVERS} servers that are right (median of {ROUNDS} rounds, 20 forks)")
     row("", "", "the role", "one ping", "ratio")
-    row("steady state", "seconds", f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}")
+    for title in list(books)[1:]:
+        for unit in Took._fields:
+            a, b = (statistics.median(getattr(one, unit) for one in took[side]) for side in (title, "one ping"))
+            row(title if unit == "seconds" else "", UNITS[unit], f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}")
     row("", "AWS calls", len(made), 0)
     print("AWS calls: " + ", ".join(f"{n} x {name}" for name, n in sorted(Counter(made).items())))
 

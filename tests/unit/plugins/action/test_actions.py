@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -52,8 +51,7 @@ class TestHostInfo:
     GOOD: ClassVar = {"ecs_anywhere_region": "eu-west-1", "ecs_anywhere_cluster": "edge"}
 
     def look(self, task_vars, strategy="linear", answers=({"hostname": "a"},), **args):
-        role = SimpleNamespace(_role_path=str(Path(__file__).resolve().parents[4] / "roles" / "ecs_anywhere"))
-        return act(ecs_anywhere_host_info, args, answers, strategy, role=role, task_vars=task_vars)
+        return act(ecs_anywhere_host_info, args, answers, strategy, role=object(), task_vars=task_vars)
 
     def test_what_is_wanted_stays_on_the_controller(self):
         result, asked = self.look({**self.GOOD, "ecs_anywhere_preflight": False}, wanted=True)
@@ -68,6 +66,10 @@ class TestHostInfo:
     def test_nothing_is_wanted_outside_of_a_role(self):
         result, asked = act(ecs_anywhere_host_info, {"wanted": True}, [{}], task_vars=self.GOOD)
         assert result["failed"] and "only a role" in result["msg"] and asked == []
+
+    def test_nothing_is_wanted_in_the_words_of_a_command_line(self):
+        result, asked = act(ecs_anywhere_host_info, {"wanted": "false"}, [{"hostname": "a"}])
+        assert result == {"hostname": "a"} and asked == [{}]
 
     def test_a_proxy_is_its_variables_and_its_password_goes_to_the_server_alone(self):
         variables = {**self.GOOD, "ecs_anywhere_proxy": "http://u:hunter2@proxy:1"}
