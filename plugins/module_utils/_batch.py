@@ -45,6 +45,7 @@ NODE_ROLE = ("profile", "region", "iam_role", "manage_iam_role", "iam_role_optio
 REPAIR = ("profile", "region", "iam_role")
 MOVE = ("profile", "region", "cluster", "move_options")
 LEAVE = ("profile", "region", "cluster", "force", "drain_timeout", "stop_standalone_tasks", "restore_on_timeout")
+LABEL = ("profile", "region", "cluster", "attributes", "tags")
 ACTIVATION = ("profile", "region", "iam_role", "instance_name", "tags", "activation_lifetime", "activation_id")
 
 
@@ -235,6 +236,16 @@ def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> li
     return groups
 
 
+def _labels(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """Whose container instances get attributes and tags. Which these are is known when all are registered."""
+    labelled = {h: reads[h] for h, plan in plans.items() if any(s["name"] == "label" for s in plan["steps"])}
+    groups = _groups(labelled, LABEL)
+    for group in groups:
+        for host in group["hosts"]:
+            plans[host]["label"] = group["key"]
+    return groups
+
+
 def _leaving_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
     """What is to be deregistered on both sides, one entry for each cluster and way to leave, with the ids by host."""
     leaving = {
@@ -269,7 +280,8 @@ def batch_plan(
     C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host,
     C(leftovers), one entry for each cluster that has container instances to deregister, C(moves), one entry for each
     cluster that servers are moved from, C(give_ups), one entry for each cluster in which they give up what they were,
-    and C(leaving), one entry for each cluster that servers leave for good, all with their ids by host.
+    and C(leaving), one entry for each cluster that servers leave for good, all with their ids by host. C(labels) has
+    one entry for each set of attributes and tags that some get.
     """
     usable = _usable(reads)
     fleet_results = list(fleet_results)
@@ -331,6 +343,7 @@ def batch_plan(
         "node_roles": _node_roles(usable, plans),
         "leftovers": _leftover_groups(usable, plans),
         "leaving": _leaving_groups(usable, plans),
+        "labels": _labels(usable, plans),
         "moves": _moves(usable, plans),
         "give_ups": _give_ups(usable, plans),
     }

@@ -85,5 +85,11 @@ def change(current: Mapping[str, str], wanted: Mapping[str, str] | None, purge: 
     return Change(put, sorted(set(current) - set(wanted)) if purge else [])
 
 
+def missing_labels(attributes: Mapping[str, str | None], tags: Mapping[str, str], wanted: Labels) -> list[str]:
+    """The names of those that a container instance has not, or has with another value."""
+    found = change(custom(attributes), wanted.attributes, False), change(users(tags), wanted.tags, False)
+    return sorted(found[0].put) + sorted(found[1].put)
+
+
 def applied(current: Mapping[str, Any], done: Change) -> dict[str, Any]:
     return {**{k: v for k, v in current.items() if k not in done.remove}, **done.put}

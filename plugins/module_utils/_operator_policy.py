@@ -80,6 +80,8 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
         Right("RetireInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
         Right("MoveInstances", ("ecs:UpdateContainerInstancesState",), (INSTANCE,)),
+        Right("LabelInstances", ("ecs:PutAttributes", "ecs:TagResource"), (INSTANCE,)),
+        Right("LabelNodes", ("ssm:AddTagsToResource", "ssm:ListTagsForResource"), (NODE,)),
         Right("GiveUpNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
         Right(
             "NodesAndActivations",

@@ -18,6 +18,8 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import give_up_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import mismatch_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import move_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import Labels
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import missing_labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import agent_settings
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
@@ -218,6 +220,17 @@ def _node_role_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     )
 
 
+def _label_reason(ecs: Read | None, wanted: Read) -> str | None:
+    """ecs: the container instance that stays, None where there is to be a new one."""
+    labels = Labels(attributes=wanted.get("attributes") or {}, tags=wanted.get("tags") or {})
+    if wanted.get("upgrade") or not (labels.attributes or labels.tags):
+        return None
+    if not ecs:
+        return "a new container instance has none of its attributes and tags"
+    missing = missing_labels(ecs["attributes"], ecs["tags"], labels)
+    return f"its container instance has other values for {', '.join(missing)}" if missing else None
+
+
 def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     """Why AWS does not see this server as it should, though nothing may be left to do on it."""
     node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
@@ -379,6 +392,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
 
     waiting = _wait_reason(host, aws, wanted)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
+    step("label", _label_reason(None if replaced or leaving or reset else (node or {}).get("ecs"), wanted))
     return {
         "problems": [],
         "steps": steps,

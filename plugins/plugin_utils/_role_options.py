@@ -17,6 +17,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
 
@@ -36,6 +37,7 @@ NAMES = {
     "activation_lifetime": "activation_lifetime",
     "instance_name": "instance_name",
     "tags": "tags",
+    "attributes": "attributes",
     "ssm_agent_version": "ssm_agent_version",
     "ecs_agent_version": "ecs_agent_version",
     "docker_source": "docker_source",
@@ -96,6 +98,11 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
     for key, name in NAMES.items():
         if "options" in spec[f"{PREFIX}{name}"]:  # of such the validator fills in what was not given
             wanted[key] = {option: value for option, value in wanted[key].items() if value is not None}
+    for name in ("attributes", "tags"):
+        wanted[name] = _labels.as_texts(wanted[name])
+    wrong_label = _labels.problem_of(_labels.Labels(attributes=wanted["attributes"], tags=wanted["tags"]))
+    if wrong_label:
+        raise ValueError(f"The role's variables: {PREFIX}{wrong_label}")
     try:
         wanted["ecs_config"] = {
             path: {

@@ -107,6 +107,36 @@ def server(registered, aws, record_property):
     return registered
 
 
+@pytest.fixture
+def labels(server):
+    yield
+    server.aws.client("ecs").delete_attributes(
+        cluster="edge", attributes=[{"name": "rack", "targetType": "container-instance", "targetId": server.arn}]
+    )
+
+
+def test_attributes_and_tags_converge(server, labels):
+    variables = {"ecs_anywhere_attributes": {"rack": "r12"}, "ecs_anywhere_tags": {"site": "north"}}
+    planned = server.run(variables=variables, options=["--check"])
+    assert "label: its container instance has other values for rack, site" in planned.text
+    assert server.aws.operations(writes=True) == []
+    for run, changes, writes in (
+        ("the first", True, ["ecs:PutAttributes", "ecs:TagResource", "ssm:AddTagsToResource"]),
+        ("one more", False, []),
+    ):
+        server.aws.forget_calls()
+        done = server.run(variables=variables)
+        assert done.returncode == 0
+        assert (done.recap(server.name)["changed"] > 0) == changes, run
+        assert sorted(server.aws.operations(writes=True)) == writes, run
+    assert done.executions[server.name] == 1
+    (instance,) = server.aws.container_instances()
+    assert {"rack": "r12"}.items() <= {a["name"]: a.get("value") for a in instance["attributes"]}.items()
+    tags = server.aws.client("ssm").list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=server.id)
+    assert {"Key": "site", "Value": "north"} in tags["TagList"]
+    assert server.is_right() == (server.id, server.arn)
+
+
 def state(name, *values):
     return pytest.param(*values, id=name, marks=pytest.mark.state(name))
 

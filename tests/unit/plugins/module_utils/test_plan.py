@@ -271,6 +271,55 @@ def test_what_aws_does_not_see_yet_is_waited_for_and_nothing_else(path, value, r
     assert reason in result["steps"][0]["reason"]
 
 
+LABELLED = {
+    **INSTANCE,
+    "ecs": {**INSTANCE["ecs"], "attributes": {"rack": "r12", "ecs.os-type": "linux"}, "tags": {"site": "north"}},
+}
+LABELS = {**WANTED, "attributes": {"rack": "r12"}, "tags": {"site": "north"}}
+GONE = {**LABELLED, "ecs": None}
+
+
+@pytest.mark.parametrize(
+    "host, instance, wanted, steps, reason",
+    [
+        (RIGHT, LABELLED, LABELS, [], None),
+        (RIGHT, LABELLED, {**WANTED, "attributes": {}, "tags": {}}, [], None),  # what others set stays
+        (RIGHT, LABELLED, {**LABELS, "attributes": {"rack": "r13", "a": "b"}}, ["label"], "other values for a, rack"),
+        (RIGHT, LABELLED, {**LABELS, "tags": {"site": "south"}}, ["label"], "other values for site"),
+        (RIGHT, GONE, LABELS, ["reset_ecs_agent", "wait", "label"], "a new container instance has none"),
+        (RIGHT, LABELLED, {**LABELS, "cluster": "other"}, None, "a new container instance has none"),
+        (BARE, None, LABELS, None, "a new container instance has none"),
+    ],
+)
+def test_attributes_and_tags_come_last(host, instance, wanted, steps, reason):
+    planned = plan(host, instance, wanted)
+    assert planned["problems"] == []
+    assert steps is None or names(planned) == steps
+    if reason:
+        assert names(planned)[-1] == "label"
+        assert reason in planned["steps"][-1]["reason"]
+
+
+def test_an_upgrade_leaves_attributes_alone():
+    wanted = {**LABELS, "attributes": {"rack": "r13"}, "upgrade": True}
+    assert names(plan(RIGHT, LABELLED, wanted)) == []
+
+
+def test_servers_with_the_same_attributes_get_them_together():
+    reads, instances = {}, []
+    for name, rack in (("a", "1"), ("b", "1"), ("c", "2"), ("d", "r12")):
+        host = changed(RIGHT, "ssm_agent:registration:managed_instance_id", f"{MI[:-1]}{name}")
+        reads[name] = {**host, "wanted": {**LABELS, "attributes": {"rack": rack}}}
+        instances.append({**LABELLED, "managed_instance_id": f"{MI[:-1]}{name}"})
+    result = batch_plan(reads, [{"item": {"key": group_key(LABELS, *FLEET)}, "instances": instances}])
+    assert [(group["hosts"], group["attributes"]) for group in result["labels"]] == [
+        (["a", "b"], {"rack": "1"}),
+        (["c"], {"rack": "2"}),
+    ]
+    one, other = (group["key"] for group in result["labels"])
+    assert [result["plans"][host].get("label") for host in "abcd"] == [one, one, other, None]
+
+
 def _emptied(host, **registration):
     result = copy.deepcopy(host)
     result["ssm_agent"]["registration"].update(managed_instance_id=None, **registration)

@@ -66,12 +66,19 @@ def test_how_to_leave_is_told_to_those_who_leave():
         ("iam_role_options", {"policy_mode": "most"}, "value of policy_mode must be one of"),
         ("iam_role_options", {"mode": "managed"}, "unknown is ecs_anywhere_iam_role_options.mode"),
         ("agent_config", {"ECS_X": "a\nb"}, "line break"),
+        ("attributes", {"ecs.rack": "1"}, "ecs_anywhere_attributes: ecs.rack is one of those that the ECS agent sets"),
+        ("tags", {"aws:x": "1"}, "ecs_anywhere_tags: aws:x begins with aws:"),
     ],
 )
 def test_each_bad_value_is_named(key, value, says):
     with pytest.raises(ValueError) as error:
         wanted(**{key: value})
     assert says in str(error.value)
+
+
+def test_attributes_and_tags_are_texts():
+    given = wanted(attributes={"rack": 12, "gpu": True}, tags={"floor": 2})
+    assert (given["attributes"], given["tags"]) == ({"rack": "12", "gpu": "true"}, {"floor": "2"})
 
 
 def test_all_bad_values_are_named_at_once():
