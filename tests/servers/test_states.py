@@ -121,7 +121,7 @@ def test_attributes_and_tags_converge(server, labels):
     assert "label: its container instance has other values for rack, site" in planned.text
     assert server.aws.operations(writes=True) == []
     for run, changes, writes in (
-        ("the first", True, ["ecs:PutAttributes", "ecs:TagResource", "ssm:AddTagsToResource"]),
+        ("the first", True, ["AddTagsToResource", "PutAttributes", "TagResource"]),
         ("one more", False, []),
     ):
         server.aws.forget_calls()
