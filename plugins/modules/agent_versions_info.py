@@ -33,8 +33,8 @@ options:
     type: str
   ecs_agent_url:
     description:
-      - The address of the newest package of the ECS agent, in which V(ARCHITECTURE) is replaced by C(amd64) or
-        C(arm64). Not given means not to ask.
+      - The address of the newest package of the ECS agent, in which V(SUFFIX) is replaced by C(amd64.deb), C(arm64.deb),
+        C(x86_64.rpm) or C(aarch64.rpm), as the server has it. Not given means not to ask.
     type: str
   ssm_agent_version:
     description: The version that is wanted, if not the newest.
@@ -49,7 +49,7 @@ options:
     type: int
     default: 30
 requirements:
-  - Linux with dpkg.
+  - Linux with dpkg or rpm.
 notes:
   - Proxies are taken from the environment of the task.
 """
@@ -59,7 +59,7 @@ EXAMPLES = r"""
   hybrid.ecs_anywhere.agent_versions_info:
     ssm_agent_url: https://s3.eu-west-1.amazonaws.com/amazon-ssm-eu-west-1/latest/VERSION
     ecs_agent_url: >-
-      https://s3.eu-west-1.amazonaws.com/amazon-ecs-agent-eu-west-1/amazon-ecs-init-latest.ARCHITECTURE.deb
+      https://s3.eu-west-1.amazonaws.com/amazon-ecs-agent-eu-west-1/amazon-ecs-init-latest.SUFFIX
   register: versions
 """
 
@@ -109,6 +109,7 @@ ecs_agent:
 
 import os
 import platform
+import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -122,12 +123,30 @@ PACKAGES = {"ssm_agent": "amazon-ssm-agent", "ecs_agent": "amazon-ecs-init"}
 BEGINNING = 256 * 1024
 
 
-def installed_versions() -> dict[str, str]:
+def read(name: str) -> str:
     try:
-        with open(os.path.join(ROOT, "var/lib/dpkg/status"), encoding="utf-8", errors="replace") as stream:
-            packages = _host.dpkg_packages(stream.read(), list(PACKAGES.values()))
+        with open(os.path.join(ROOT, name), encoding="utf-8", errors="replace") as stream:
+            return stream.read()
     except FileNotFoundError:
-        return {}
+        return ""
+
+
+def is_rpm_system() -> bool:
+    """dpkg can be installed on such, and rpm on Debian."""
+    return _host.os_release(read("etc/os-release"))["family"] in ("rhel", "suse")
+
+
+def rpm(module: AnsibleModule, *arguments: str) -> str:
+    _rc, output, _stderr = module.run_command(["rpm", *arguments, "--qf", _host.RPM_FORMAT])
+    return str(output)
+
+
+def installed_versions(module: AnsibleModule) -> dict[str, str]:
+    names = list(PACKAGES.values())
+    if is_rpm_system():
+        packages = _host.rpm_packages(rpm(module, "-q", *names))
+    else:
+        packages = _host.dpkg_packages(read("var/lib/dpkg/status"), names)
     return {name: _agent_versions.upstream(packages[p].version) for name, p in PACKAGES.items() if p in packages}
 
 
@@ -143,15 +162,29 @@ def beginning_of(module: AnsibleModule, url: str) -> bytes:
     return data
 
 
+def rpm_version(module: AnsibleModule, beginning: bytes) -> str:
+    """The version of a package, of which the first part is enough."""
+    with tempfile.NamedTemporaryFile(dir=module.tmpdir) as file:
+        file.write(beginning)
+        file.flush()
+        found = _host.rpm_packages(rpm(module, "-qp", "--nosignature", "--nodigest", file.name))
+    if not found:
+        raise ValueError("it does not begin as an rpm package does")
+    (package,) = found.values()
+    return package.version
+
+
 def newest_versions(module: AnsibleModule) -> dict[str, str]:
     params, found = module.params, {}
     if params["ssm_agent_url"] and not params["ssm_agent_version"]:
         found["ssm_agent"] = beginning_of(module, params["ssm_agent_url"]).decode("utf-8", "replace").strip()
     if params["ecs_agent_url"] and not params["ecs_agent_version"]:
-        architecture = _host.package_architecture(platform.machine()) or ""
-        url = params["ecs_agent_url"].replace("ARCHITECTURE", architecture)
+        machine, of_rpm = platform.machine(), is_rpm_system()
+        suffix = f"{machine}.rpm" if of_rpm else f"{_host.package_architecture(machine) or machine}.deb"
+        url = params["ecs_agent_url"].replace("SUFFIX", suffix)
         try:
-            found["ecs_agent"] = _agent_versions.deb_version(beginning_of(module, url))
+            beginning = beginning_of(module, url)
+            found["ecs_agent"] = rpm_version(module, beginning) if of_rpm else _agent_versions.deb_version(beginning)
         except ValueError as error:
             module.fail_json(
                 msg=f"Cannot tell the version of {url}: {error}. Pin it with ecs_anywhere_ecs_agent_version."
@@ -170,7 +203,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    installed = installed_versions()
+    installed = installed_versions(module)
     newest = newest_versions(module)
     result: dict[str, Any] = {}
     for name in PACKAGES:

@@ -42,5 +42,9 @@ def test_dnf_and_zypper_bring_servers_all_the_way(bed, aws):
         assert [installed(bed, name) for name in names] == [["3.3.3050.0", "1.104.0", "20.10.24"]] * 2
         again = bed.register(*names, variables=OLD)
         assert [again.recap(name)["changed"] for name in names] == [0, 0]
+
+        upgraded = bed.register(*names, playbook="hybrid.ecs_anywhere.upgrade", timeout=900)
+        assert upgraded.returncode == 0
+        right(aws, before, NEW)
     finally:
         bed.remove(*names)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -84,6 +85,33 @@ def test_the_version_to_have(pin, installed, newest, target):
     assert _agent_versions.target(pin, installed, newest) == target
 
 
+SPEC = """Name: amazon-ecs-init
+Version: 1.105.1
+Release: 1
+Summary: x
+License: x
+%description
+x
+%install
+mkdir -p %{buildroot}/x && head -c 1000000 /dev/urandom >%{buildroot}/x/y
+%files
+/x/y
+"""
+
+
+@pytest.fixture
+def rpm_system(tmp_path):
+    """With a package that is larger than what is read of it."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text('ID="rocky"\nID_LIKE="rhel fedora"\n')
+    (tmp_path / "x.spec").write_text(SPEC)
+    define = ("--define", f"_topdir {tmp_path}/build", "--target", "x86_64")
+    subprocess.run(["rpmbuild", "-bb", *define, str(tmp_path / "x.spec")], check=True, capture_output=True)
+    (package,) = (tmp_path / "build/RPMS").rglob("*.rpm")
+    assert package.stat().st_size > module.BEGINNING
+    package.rename(tmp_path / "ecs.rpm")
+
+
 @pytest.fixture
 def bucket(tmp_path, monkeypatch):
     """A server of packages on loopback, and a machine with both agents. Returns its address and what was asked."""
@@ -92,6 +120,9 @@ def bucket(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROOT", str(tmp_path))
     monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
     files = {"/VERSION": b"3.3.4108.0\n", "/ecs.amd64.deb": deb(CONTROL, pad=module.BEGINNING), "/odd": b"odd"}
+    package = tmp_path / "ecs.rpm"
+    if package.exists():
+        files["/ecs.x86_64.rpm"] = package.read_bytes()
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,18 +145,28 @@ def bucket(tmp_path, monkeypatch):
 
 def test_what_there_is_and_what_there_could_be(bucket, run):
     url, asked = bucket
-    result = run(
-        "agent_versions_info", aws=False, ssm_agent_url=f"{url}/VERSION", ecs_agent_url=f"{url}/ecs.ARCHITECTURE.deb"
-    )
+    result = run("agent_versions_info", aws=False, ssm_agent_url=f"{url}/VERSION", ecs_agent_url=f"{url}/ecs.SUFFIX")
     assert result["ssm_agent"] == {"installed": "3.3.3598.0", "newest": "3.3.4108.0", "target": "3.3.4108.0"}
     assert result["ecs_agent"] == {"installed": "1.104.0", "newest": "1.105.1", "target": "1.105.1"}
     assert asked == [("/VERSION", "bytes=0-262143"), ("/ecs.amd64.deb", "bytes=0-262143")]
 
 
+def test_a_system_of_rpm_asks_for_its_own_package(rpm_system, bucket, run):
+    url, asked = bucket
+    result = run("agent_versions_info", aws=False, ecs_agent_url=f"{url}/ecs.SUFFIX")
+    assert result["ecs_agent"] == {"installed": None, "newest": "1.105.1", "target": None}
+    assert asked == [("/ecs.x86_64.rpm", "bytes=0-262143")]
+
+
+def test_what_is_no_rpm_package_is_told(rpm_system, bucket, run):
+    result = run("agent_versions_info", aws=False, ecs_agent_url=bucket[0] + "/odd")
+    assert result["failed"] and "does not begin as an rpm package" in result["msg"]
+
+
 def test_nobody_is_asked_about_what_is_pinned(bucket, run):
     url, asked = bucket
     pins = {"ssm_agent_version": "3.3.1.0", "ecs_agent_version": "1.2.3"}
-    urls = {"ssm_agent_url": f"{url}/VERSION", "ecs_agent_url": f"{url}/ecs.ARCHITECTURE.deb"}
+    urls = {"ssm_agent_url": f"{url}/VERSION", "ecs_agent_url": f"{url}/ecs.SUFFIX"}
     result = run("agent_versions_info", aws=False, **pins, **urls)
     assert (result["ssm_agent"]["target"], result["ecs_agent"]["target"]) == ("3.3.1.0", "1.2.3")
     assert asked == []
