@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """make bench: ours beside its peer, alternating in one run against one emulator, printed as ratios.
 
-python tests/benchmark [role] [fleet]
+python tests/benchmark [role] [fleet] [scale]
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import socket
 import statistics
@@ -32,6 +31,8 @@ OPERATOR = ("AKIAOPERATOR00000000", "operator-secret-for-tests-only-0000000000")
 REGION = "us-east-1"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SERVERS = int(os.environ.get("BENCH_SERVERS", "100"))
+INSTANCES = int(os.environ.get("BENCH_INSTANCES", "1000"))
+DRAINED = 100
 POLICIES = ["AmazonSSMManagedInstanceCore", "AmazonEC2ContainerServiceforEC2Role"]
 ARNS = [f"arn:aws:iam::aws:policy/{path}" for path in (POLICIES[0], f"service-role/{POLICIES[1]}")]
 TRUST = {
@@ -85,12 +86,13 @@ def playbook(directory: Path, name: str, tasks: object, **play: object) -> Path:
 class Took(NamedTuple):
     seconds: float
     cpu: float
+    megabytes: float  # of the largest process
 
 
-UNITS = {"seconds": "seconds", "cpu": "seconds of processor time"}
+UNITS = {"seconds": "seconds", "cpu": "seconds of processor time", "megabytes": "MB of the largest process"}
 
 
-def ansible(aws: Emulator, *arguments: str) -> Took:
+def ansible(aws: Emulator, *arguments: str, command: str = "ansible-playbook") -> Took:
     environment = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": OPERATOR[0],
@@ -100,16 +102,20 @@ def ansible(aws: Emulator, *arguments: str) -> Took:
         "ANSIBLE_FORKS": "20",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
     }
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(["ansible-playbook", *arguments], env=environment, capture_output=True, text=True)
-    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return Took(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.monotonic()
+        process = subprocess.Popen([command, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, used = os.wait4(process.pid, 0)  # with all that it started and waited for
+        seconds = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        if process.returncode:
+            sys.exit(f"{command} {' '.join(arguments)} failed:\n{output.read()}")
+    return Took(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def row(*cells: object) -> None:
-    widths = (22, 30, 12, 12, 8)
+    widths = (22, 30, 12, 12, 8, 24)
     print("  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip(), flush=True)
 
 
@@ -248,15 +254,70 @@ def bench_fleet(directory: Path) -> None:
     print(f"\nA fleet of {SERVERS} servers that are right (median of {ROUNDS} rounds, 20 forks)")
     row("", "", "the role", "one ping", "ratio")
     for title in list(books)[1:]:
-        for unit in Took._fields:
+        for unit in ("seconds", "cpu"):
             a, b = (statistics.median(getattr(one, unit) for one in took[side]) for side in (title, "one ping"))
             row(title if unit == "seconds" else "", UNITS[unit], f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}")
     row("", "AWS calls", len(made), 0)
     print("AWS calls: " + ", ".join(f"{n} x {name}" for name, n in sorted(Counter(made).items())))
 
 
+def pages(count: int, size: int) -> int:
+    return -(-count // size)
+
+
+def bench_scale(directory: Path) -> None:
+    """What looks at, or changes, many instances at once: as many calls as AWS's pages and chunks, and what it costs."""
+    aws = Emulator(directory)
+    aws.client("ecs").create_cluster(clusterName="edge")
+    seeded = {"cluster": "edge", "region": REGION, "count": INSTANCES, "iam_role": "ecsAnywhereRole"}
+    aws.control("POST", "seed", seeded)
+    inventory = directory / "edge.ecs_external_instances.yml"
+    plugin = "hybrid.ecs_anywhere.ecs_external_instances"
+    inventory.write_text(json.dumps({"plugin": plugin, "regions": [REGION], "clusters": ["edge"]}))
+    some = [i["managed_instance_id"] for i in aws.control("GET", f"managed-nodes?region={REGION}")][:DRAINED]
+    drain = {"cluster": "edge", "state": "draining", "managed_instance_ids": some}
+    local = {"connection": "local", "vars": {"ansible_python_interpreter": sys.executable}}
+    book = playbook(directory, "drain", {"tasks": [{"hybrid.ecs_anywhere.ecs_external_instance": drain}]}, **local)
+    look = {
+        "DescribeClusters": 1,
+        "ListContainerInstances": pages(INSTANCES, 100),
+        "DescribeContainerInstances": pages(INSTANCES, 100),
+        "DescribeInstanceInformation": pages(INSTANCES, 50),
+    }
+    status = ["hybrid.ecs_anywhere.status", "-e", f"ecs_anywhere_region={REGION}", "-e", "ecs_anywhere_cluster=edge"]
+    page = directory / "fleet.html"
+    runs = {
+        "status": (status, "ansible-playbook", look),
+        "status with its page": (
+            [*status, "-e", f"ecs_anywhere_report={page}"],
+            "ansible-playbook",
+            look | {"GetRole": 1},
+        ),
+        "inventory": (["-i", str(inventory), "--list"], "ansible-inventory", look),
+        f"drain {DRAINED}": (
+            ["-i", "localhost,", str(book)],
+            "ansible-playbook",
+            {
+                "ListContainerInstances": pages(DRAINED, 80),
+                "DescribeContainerInstances": pages(DRAINED, 100),
+                "UpdateContainerInstancesState": pages(DRAINED, 10),
+            },
+        ),
+    }  # fmt: skip
+    print(f"\n{INSTANCES} external instances (AWS calls beside what pages and chunks make of them)")
+    row("", "", "calls", "pages", "seconds", "MB of the largest process")
+    for title, (arguments, command, expected) in runs.items():
+        aws.calls()
+        took = ansible(aws, *arguments, command=command)
+        made = Counter(aws.calls())
+        row(title, "", made.total(), sum(expected.values()), f"{took.seconds:.1f}", f"{took.megabytes:.0f}")
+        for name in sorted(made | Counter(expected)):
+            row("", name, made[name], expected.get(name, 0))
+    aws.process.send_signal(signal.SIGTERM)
+
+
 def main() -> None:
-    parts = {"role": bench_role, "fleet": bench_fleet}
+    parts = {"role": bench_role, "fleet": bench_fleet, "scale": bench_scale}
     for name in sys.argv[1:] or parts:
         with tempfile.TemporaryDirectory(prefix="ecs-anywhere-bench-") as directory:
             parts[name](Path(directory))
