@@ -104,6 +104,7 @@ class TaskBackend(EC2ContainerServiceBackend):
             return
         if task.desired_status == "RUNNING" and task.last_status == "PENDING":
             self.task_change(task, {"status": "RUNNING"})
+        now = runtime.clock.time()
         began = task.started.timestamp() if task.started else now
         if any(began + float(o.get("after", 0)) <= now for _, o in ended):
             changes = [{"containerName": c["name"], "status": "STOPPED", "exitCode": o["exit_code"]} for c, o in ended]
