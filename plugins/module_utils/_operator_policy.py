@@ -123,8 +123,9 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         ),
     ),
     "smoke_test": (
-        Right("ListInstances", ("ecs:ListContainerInstances",), (CLUSTER,)),
+        Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances", "ecs:ListTasks"), (INSTANCE,)),
+        Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
         Right("StartTasks", ("ecs:RegisterTaskDefinition", "ecs:StartTask"), (SMOKE_TEST,)),
         Right("ReadTasks", ("ecs:DescribeTasks",), (TASK,)),
         Right(
