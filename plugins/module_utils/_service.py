@@ -157,16 +157,19 @@ def _counts(raw: Raw) -> str:
 def progress_of(raw: Raw, deployment_id: str) -> Progress:
     primary = primary_of(raw)
     watched = next((d for d in raw.get("deployments") or [] if d.get("id") == deployment_id), None)
+    back = f"; ECS goes back to {str((primary or {}).get('taskDefinition')).rsplit('/', 1)[-1]}"
     if watched is not None and watched.get("rolloutState") == "FAILED":
         said = str(watched.get("rolloutStateReason") or "the deployment failed").rstrip(".")
-        if primary is not None and primary is not watched:
-            said += f"; ECS goes back to {str(primary.get('taskDefinition')).rsplit('/', 1)[-1]}"
-        return Progress("failed", said)
+        return Progress("failed", said + (back if primary is not None and primary is not watched else ""))
     if raw.get("status") != "ACTIVE":
         return Progress("failed", f"the service is {raw.get('status')}: somebody deleted it meanwhile")
     if primary is None:
         return Progress("failed", "the service has no deployment any more")
     if primary.get("id") != deployment_id:
+        # One that has failed may be gone before anybody looks. What was said of it stays.
+        failure = next((m for m in said_last(raw, 100) if deployment_id in m and "deployment failed" in m), "")
+        if failure:
+            return Progress("failed", failure.rstrip(".") + back)
         said = str(primary.get("rolloutStateReason") or "").rstrip(".")
         newer = f"another deployment took its place ({primary.get('id')}{': ' + said if said else ''})"
         return Progress("failed", newer)

@@ -16,6 +16,7 @@ from moto.ecs.models import Cluster
 
 from .ecs_instances import ExternalTask
 from .ecs_tasks import TaskBackend
+from .ecs_tasks import expressions_of
 from .ecs_tasks import invalid
 from .errors import ApiError
 from .runtime import runtime
@@ -149,6 +150,7 @@ def _settings(params: dict[str, Any]) -> dict[str, Any]:
     for constraint in given.get("placementConstraints", []):
         if constraint.get("type") not in ("memberOf", "distinctInstance"):
             raise invalid("Placement constraint type should be one of [distinctInstance,memberOf]")
+    expressions_of(given.get("placementConstraints", []))
     return given
 
 

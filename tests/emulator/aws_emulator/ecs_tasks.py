@@ -16,6 +16,7 @@ from .ecs_instances import ExternalInstance
 from .ecs_instances import ExternalTask
 from .ecs_instances import new_id
 from .ecs_query import QueryError
+from .ecs_query import Test
 from .ecs_query import compile_query
 from .errors import ApiError
 from .runtime import runtime
@@ -70,6 +71,13 @@ def outcome_of(container: dict[str, Any], task: ExternalTask, instance: External
         ):
             return {"exit_code": 0, **outcome}
     return None
+
+
+def expressions_of(constraints: list[dict[str, Any]]) -> list[Test]:
+    try:
+        return [compile_query(c.get("expression", "")) for c in constraints if c.get("type") == "memberOf"]
+    except QueryError as error:
+        raise invalid(f"Invalid expression in placement constraint: {error}") from error
 
 
 class TaskBackend(EC2ContainerServiceBackend):
@@ -148,13 +156,7 @@ class TaskBackend(EC2ContainerServiceBackend):
         self, cluster_name: str, definition: TaskDefinition, constraints: list[dict[str, Any]], group: str
     ) -> dict[str, str]:
         """Why each instance of the cluster can not take the task; empty for those that can."""
-        tests = []
-        for constraint in constraints:
-            if constraint.get("type") == "memberOf":
-                try:
-                    tests.append(compile_query(constraint.get("expression", "")))
-                except QueryError as error:
-                    raise invalid(f"Invalid expression in placement constraint: {error}") from error
+        tests = expressions_of(constraints)
         distinct = any(c.get("type") == "distinctInstance" for c in constraints)
         found = {}
         for instance in self.instances.values():

@@ -137,6 +137,7 @@ def test_constraints_decide_where(emulator: Emulator, ecs: Any) -> None:
     assert {f["reason"] for f in answer["failures"]} == {"MemberOf placement constraint unsatisfied."}
     with fails("InvalidParameterException", "expression"):
         create(ecs, serviceName="bad", placementConstraints=[{"type": "memberOf", "expression": "nonsense"}])
+    assert ecs.describe_services(cluster="edge", services=["bad"])["services"] == []
 
 
 def test_a_draining_instance_gives_its_tasks_away(emulator: Emulator, ecs: Any) -> None:

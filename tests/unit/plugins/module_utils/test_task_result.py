@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
 
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _task_result
@@ -88,7 +88,7 @@ def test_where_logs_are(defined, expected):
 
 
 def test_a_task_as_modules_return_it():
-    began = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
     shown = _task_result.shown({**task((3, None)), "startedAt": began, "startedBy": "me"}, {}, definition())
     assert (shown["started_at"], shown["stopped_at"], shown["managed_instance_id"]) == (
         "2026-01-01T00:00:00+00:00", None, None,
