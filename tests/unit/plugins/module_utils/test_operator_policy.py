@@ -124,7 +124,11 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, prune, register, smoke_test, status, upgrade"),
+        (
+            "nosuch",
+            {},
+            "no playbook 'nosuch'. There are audit, deregister, prune, register, smoke_test, status, upgrade",
+        ),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),

@@ -9,7 +9,6 @@ import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_workloads as workloads
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ecs import EcsError
 from botocore.exceptions import ConnectionClosedError
-from test_api_calls import api  # noqa: F401 - a fixture
 
 DEFINITION = {"family": "web", "containerDefinitions": [{"name": "a", "image": "b"}]}
 TOKEN = "t" * 32
@@ -50,7 +49,7 @@ ONCE = [
 
 
 @pytest.mark.parametrize("row", [*REPEATED, *ONCE], ids=lambda row: row[1])
-def test_what_is_sent_and_that_throttling_is_got_through(api, row):  # noqa: F811
+def test_what_is_sent_and_that_throttling_is_got_through(api, row):
     call, operation, sent, answer, expected = row
     client, stubber = api("ecs")
     stubber.add_client_error(operation, "ThrottlingException", expected_params=sent)
@@ -60,7 +59,7 @@ def test_what_is_sent_and_that_throttling_is_got_through(api, row):  # noqa: F81
 
 @pytest.mark.parametrize("code", ["ServerException", "InternalFailure"])
 @pytest.mark.parametrize("row", REPEATED, ids=lambda row: row[1])
-def test_what_may_be_sent_twice_is_sent_again_when_nobody_knows(api, row, code):  # noqa: F811
+def test_what_may_be_sent_twice_is_sent_again_when_nobody_knows(api, row, code):
     call, operation, sent, answer, expected = row
     client, stubber = api("ecs")
     stubber.add_client_error(operation, code, http_status_code=500)
@@ -70,7 +69,7 @@ def test_what_may_be_sent_twice_is_sent_again_when_nobody_knows(api, row, code):
 
 @pytest.mark.parametrize("code", ["ServerException", "InternalFailure"])
 @pytest.mark.parametrize("row", ONCE, ids=lambda row: row[1])
-def test_what_would_be_done_twice_is_not(api, row, code):  # noqa: F811
+def test_what_would_be_done_twice_is_not(api, row, code):
     call, operation, _sent, _answer, _expected = row
     client, stubber = api("ecs")
     stubber.add_client_error(operation, code, http_status_code=500)
@@ -78,7 +77,7 @@ def test_what_would_be_done_twice_is_not(api, row, code):  # noqa: F811
         call(client)
 
 
-def test_nor_after_a_broken_connection(api):  # noqa: F811
+def test_nor_after_a_broken_connection(api):
     client, _stubber = api("ecs")
     tries = []
 
@@ -92,7 +91,7 @@ def test_nor_after_a_broken_connection(api):  # noqa: F811
     assert len(tries) == 1
 
 
-def test_what_is_not_there(api):  # noqa: F811
+def test_what_is_not_there(api):
     client, stubber = api("ecs")
     words = "Unable to describe task definition."
     stubber.add_client_error("describe_task_definition", "ClientException", words)
@@ -108,14 +107,14 @@ def test_what_is_not_there(api):  # noqa: F811
         workloads.describe_task_definition(client, "web")
 
 
-def test_a_document_is_looked_at_before_it_is_sent(api):  # noqa: F811
+def test_a_document_is_looked_at_before_it_is_sent(api):
     client, _stubber = api("ecs")
     workloads.validate_task_definition(client, DEFINITION)
     with pytest.raises(EcsError, match="understand the task definition"):
         workloads.validate_task_definition(client, {**DEFINITION, "colour": "red"})
 
 
-def test_tasks_of_all_pages_are_found(api):  # noqa: F811
+def test_tasks_of_all_pages_are_found(api):
     client, stubber = api("ecs")
     sent = {"desiredStatus": "RUNNING", "serviceName": "web", "maxResults": 100, **EDGE}
     stubber.add_response("list_tasks", {"taskArns": ["a"], "nextToken": "n"}, sent)
