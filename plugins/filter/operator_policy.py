@@ -16,7 +16,7 @@ options:
   _input:
     description: The name of the playbook.
     type: str
-    choices: [audit, deregister, prune, register, status, upgrade]
+    choices: [audit, deregister, prune, register, smoke_test, status, upgrade]
     required: true
   regions:
     description: The Regions that the servers are in. Needed unless all O(clusters) are ARNs.

@@ -17,3 +17,10 @@ class AwsModule(AnsibleAWSModule):
     def __init__(self, argument_spec: dict[str, Any], **options: Any) -> None:
         access_key = {**aws_argument_spec()["access_key"], "no_log": True}
         super().__init__(argument_spec={**argument_spec, "access_key": access_key}, **options)
+
+    def client_that_sends_once(self, service: str) -> Any:
+        """A client for calls that botocore must not repeat after a timeout: CreateActivation, StartTask."""
+        from botocore.config import Config
+
+        once = Config(retries={"total_max_attempts": 1})
+        return self.client(service, aws_config=Config(**(self.params.get("aws_config") or {})).merge(once))

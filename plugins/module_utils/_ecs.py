@@ -177,13 +177,13 @@ def delete_attributes(client: Client, cluster: str, attributes: list[tuple[str, 
     client.delete_attributes(cluster=cluster, attributes=[_target(a) for a in attributes])
 
 
-@EcsErrorHandler.common_error_handler("tag the container instance")
+@EcsErrorHandler.common_error_handler("set the tags")
 @retry_idempotent
 def tag_resource(client: Client, arn: str, tags: dict[str, str]) -> None:
     client.tag_resource(resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])
 
 
-@EcsErrorHandler.common_error_handler("remove tags of the container instance")
+@EcsErrorHandler.common_error_handler("remove tags")
 @retry_idempotent
 def untag_resource(client: Client, arn: str, keys: list[str]) -> None:
     client.untag_resource(resourceArn=arn, tagKeys=keys)

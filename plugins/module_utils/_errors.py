@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 from typing import NoReturn
 
+from ._retries import AMBIGUOUS_CODES
 from ._retries import THROTTLING_CODES
 
 if TYPE_CHECKING:
@@ -41,6 +42,22 @@ _QUOTAS = {
         "the trust policy would be longer than the quota of the account allows, 2048 characters if it was not raised",
         "name fewer regions, remove statements that are not needed, or ask AWS for a higher quota (up to 4096)",
     ),
+}
+
+# ECS has one code for much, so its words must tell.
+_ECS_WORDS = {
+    "not idempotent": Hint("somebody else created a service of that name at the same moment", "run again"),
+    "still Draining": Hint("a service of that name was just deleted, and its tasks have not ended", "run again later"),
+    "No Container Instances": Hint(
+        "no external instance is registered with the cluster",
+        "run the playbook hybrid.ecs_anywhere.register for a server",
+    ),
+}
+_ECS_CODES = {
+    "ClientException": Hint("ECS does not take the request as it is", "correct what AWS's words above name"),
+    "ConflictException": Hint("the same request is being worked on at this moment", "run again"),
+    "ServiceNotFoundException": Hint("somebody else deleted the service meanwhile", "run again"),
+    "ServiceNotActiveException": Hint("somebody else deleted the service meanwhile", "run again"),
 }
 
 
@@ -104,6 +121,12 @@ def hint(failure: Failure) -> Hint:
             "there is no such cluster in this region and account",
             "check the cluster's name and the region, or create the cluster",
         )
+    if code == "InvalidParameterException":
+        for words, found in _ECS_WORDS.items():
+            if words in message:
+                return found
+    if code in _ECS_CODES:
+        return _ECS_CODES[code]
     if code == "NoSuchEntity":
         if operation == "AttachRolePolicy":
             return Hint(
@@ -146,7 +169,7 @@ def hint(failure: Failure) -> Hint:
             "the endpoint's certificate is not trusted by the controller",
             "check aws_ca_bundle and the proxy in between",
         )
-    if code in ("InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceFailure"):
+    if code in (*AMBIGUOUS_CODES, "ServiceFailure"):
         return Hint("AWS has a problem of its own", "run again later")
     if code in (
         "ValidationError",

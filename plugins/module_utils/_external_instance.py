@@ -146,15 +146,18 @@ def wanted(current: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     return after
 
 
-def summary(failures: Mapping[str, str], count: int) -> str:
-    """One message for all instances that failed; those that failed alike are named together."""
+def summary(failures: Mapping[str, str], count: int, noun: str = "instances") -> str:
+    """One message for all that failed; those that failed alike are named together.
+
+    What follows a null character in a name only tells things of the same name apart.
+    """
     alike: dict[str, list[str]] = {}
-    for managed_instance_id, message in failures.items():
-        alike.setdefault(message, []).append(managed_instance_id)
+    for name, message in failures.items():
+        alike.setdefault(message, []).append(name.split("\0", 1)[0])
     parts = [f"{_named(ids)}: {message}" for message, ids in list(alike.items())[:NAMED]]
     if len(alike) > NAMED:
-        parts.append(f"And {len(alike) - NAMED} more messages, see instances.")
-    return f"{len(failures)} of {count} instances failed. {' '.join(parts)}"
+        parts.append(f"And {len(alike) - NAMED} more messages, see {noun}.")
+    return f"{len(failures)} of {count} {noun} failed. {' '.join(parts)}"
 
 
 def _named(ids: list[str]) -> str:

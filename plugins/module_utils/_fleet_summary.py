@@ -13,6 +13,9 @@ from typing import Any
 
 from ._health import SEVERITIES
 from ._health import version_key
+from ._table import plain
+from ._table import rows
+from ._table import wrapped
 
 Instance = Mapping[str, Any]
 NO_CLUSTER = "(none)"
@@ -77,22 +80,6 @@ def in_words(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in states.items())
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "~"
-
-
-def _rows(cells: list[list[str]], width: int, elastic: Iterable[int]) -> list[str]:
-    """Columns as wide as they need to be; if that is too wide, the *elastic* ones give way in turn, down to ten."""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for column in elastic:
-        excess = sum(widths) + 2 * (len(widths) - 1) - width
-        if excess > 0:
-            widths[column] = max(min(10, widths[column]), widths[column] - excess)
-    return [
-        "  ".join(_cut(cell, w).ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()[:width] for row in cells
-    ]
-
-
 def fleet_table(instances: Iterable[Instance], width: int = 100) -> list[str]:
     """Lines of plain ASCII, none longer than *width*: totals, the instances, what repairs them."""
     instances = worst_first(instances)
@@ -101,7 +88,7 @@ def fleet_table(instances: Iterable[Instance], width: int = 100) -> list[str]:
         return ["There are no external instances."]
     lines = textwrap.wrap(f"{len(instances)} external instances: {in_words(found['health'])}", width)
     for name, states in found["clusters"].items():
-        lines += _wrapped(f"cluster {name}: {in_words(states)}", width)
+        lines += wrapped(f"cluster {name}: {in_words(states)}", width)
     shown = instances
     if len(instances) > NAMED_IF_HEALTHY:
         shown = [i for i in instances if i["health"]["severity"] != "ok"]
@@ -116,7 +103,7 @@ def fleet_table(instances: Iterable[Instance], width: int = 100) -> list[str]:
             )
             state = one["health"]["state"]
             cells.append([name_of(one) or "?", one["managed_instance_id"], cluster_of(one), state, ssm, ecs])
-        lines += ["", *_rows([[_ascii(cell) for cell in row] for row in cells], width, elastic=(2, 0, 5))]
+        lines += ["", *rows([[plain(cell) for cell in row] for row in cells], width, elastic=(2, 0, 5))]
     if len(shown) < len(instances):
         lines.append(f"and {len(instances) - len(shown)} that are healthy")
     repairs: dict[tuple[str, str], int] = {}
@@ -126,14 +113,5 @@ def fleet_table(instances: Iterable[Instance], width: int = 100) -> list[str]:
     if repairs:
         lines += ["", "What to do:"]
     for (state, repair), count in sorted(repairs.items(), key=lambda item: STATES.index(item[0][0])):
-        lines += _wrapped(f"{state} ({count}): {repair}", width)
+        lines += wrapped(f"{state} ({count}): {repair}", width)
     return lines
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(_ascii(text), width, initial_indent="  ", subsequent_indent="    ")
-
-
-def _ascii(text: str) -> str:
-    """Every character is one column wide, and none moves the cursor."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text)

@@ -27,6 +27,7 @@ ROLE = "arn:{partition}:iam::{account}:role/{role}"
 CLUSTER = "arn:{partition}:ecs:{region}:{account}:cluster/{cluster}"
 INSTANCE = "arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"
 TASK = "arn:{partition}:ecs:{region}:{account}:task/{cluster}/*"
+SMOKE_TEST = "arn:{partition}:ecs:{region}:{account}:task-definition/ecs-anywhere-smoke-test:*"
 NODE = "arn:{partition}:ssm:{region}:{account}:managed-instance/*"
 NODE_POLICIES = [
     "arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore",
@@ -121,6 +122,19 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             ("iam:AttachRolePolicy",),
             (ROLE,),
             {"ArnEquals": {"iam:PolicyARN": NODE_POLICIES}},
+        ),
+    ),
+    "smoke_test": (
+        Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
+        Right("ReadInstances", ("ecs:DescribeContainerInstances", "ecs:ListTasks"), (INSTANCE,)),
+        Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
+        Right("StartTasks", ("ecs:RegisterTaskDefinition", "ecs:StartTask"), (SMOKE_TEST,)),
+        Right("ReadTasks", ("ecs:DescribeTasks",), (TASK,)),
+        Right(
+            "CleanUp",
+            ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition"),
+            ("*",),
+            IN_REGIONS,
         ),
     ),
     "upgrade": (

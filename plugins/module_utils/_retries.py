@@ -29,7 +29,14 @@ THROTTLING_CODES = (
 )
 
 # The request may have been carried out: fine to repeat for a read, not for CreateActivation.
-AMBIGUOUS_CODES = ("InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable")
+AMBIGUOUS_CODES = (
+    "InternalServerError",
+    "InternalFailure",
+    "InternalError",
+    "ServiceUnavailable",
+    "Unavailable",
+    "ServerException",
+)
 AMBIGUOUS_EXCEPTIONS = (
     "ConnectionClosedError",
     "ReadTimeoutError",

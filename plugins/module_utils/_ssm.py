@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
@@ -15,9 +14,6 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 
 from ._retries import retry_idempotent
 from ._retries import retry_throttled
-
-if TYPE_CHECKING:
-    from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 Client = Any
 Activation = dict[str, Any]
@@ -43,14 +39,6 @@ class SsmErrorHandler(AWSErrorHandler):
                 "ParameterVersionNotFound",
             ]
         )
-
-
-def connect(module: AnsibleAWSModule) -> Client:
-    """A client that sends each request once: botocore would repeat CreateActivation after a timeout."""
-    from botocore.config import Config
-
-    once = Config(retries={"total_max_attempts": 1})
-    return module.client("ssm", aws_config=Config(**(module.params.get("aws_config") or {})).merge(once))
 
 
 @SsmErrorHandler.common_error_handler("create the activation")

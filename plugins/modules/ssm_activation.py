@@ -459,7 +459,7 @@ def main() -> None:
         if problem:
             fail_early(module, problem)
 
-    client = _ssm.connect(module)
+    client = module.client_that_sends_once("ssm")
     problem, failure = None, None
     result: dict[str, Any] = {}
     try:

@@ -181,7 +181,9 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     if p["activation_ids"] != []:
         try:
-            found = [_activation.shown(a) for a in _ssm.describe_activations(_ssm.connect(module), filters)]
+            found = [
+                _activation.shown(a) for a in _ssm.describe_activations(module.client_that_sends_once("ssm"), filters)
+            ]
         except _ssm.SsmError as error:
             failure = error
     if failure:

@@ -130,6 +130,7 @@ def serve_acs(call: Call, principal: Principal) -> None:
     with runtime.hub.joined(f"acs:{arn}", channel):
         with runtime.lock:
             backend.push_pending(arn)
+            backend.schedule(backend._get_cluster(instance.cluster_name))
         channel.run(hear, _heartbeat(channel), runtime.settings.heartbeat_seconds)
 
 

@@ -62,7 +62,13 @@ CLUSTER_CALLS = {
     "SubmitContainerStateChange",
     "SubmitTaskStateChange",
 }
-CALLS_WITHOUT_RESOURCE = {"DiscoverPollEndpoint"}
+CALLS_WITHOUT_RESOURCE = {
+    "DeregisterTaskDefinition",
+    "DescribeTaskDefinition",
+    "DiscoverPollEndpoint",
+    "ListServices",
+    "ListTaskDefinitions",
+}
 
 
 def _ecs_resource(call: Call, principal: Principal) -> str:
@@ -86,9 +92,17 @@ def _ecs_resource(call: Call, principal: Principal) -> str:
         return member("container-instance", instance)
     if call.operation in ("StopTask", "DescribeTasks"):
         return member("task", p.get("task") or (p.get("tasks") or ["*"])[0])
-    if call.operation in ("RunTask", "StartTask", "DescribeTaskDefinition") and p.get("taskDefinition"):
+    if call.operation in ("RunTask", "StartTask") and p.get("taskDefinition"):
         value = str(p["taskDefinition"])
         return value if value.startswith("arn:") else _arn(call, principal, "ecs", f"task-definition/{value}")
+    if call.operation == "RegisterTaskDefinition":
+        return _arn(call, principal, "ecs", f"task-definition/{p.get('family')}:*")
+    if call.operation in ("CreateService", "UpdateService", "DeleteService"):
+        return member("service", p.get("service") or p.get("serviceName"))
+    if call.operation == "DescribeServices":
+        return member("service", (p.get("services") or ["*"])[0])
+    if call.operation == "ListTasks":
+        return member("container-instance", "*")
     return cluster if "cluster" in p else "*"
 
 
@@ -154,12 +168,25 @@ def requests_of(call: Call, principal: Principal) -> list[Request]:
         wanted.append(Request("iam:PassRole", arn, {**context, "iam:PassedToService": "ssm.amazonaws.com"}))
         if call.name == "ssm:UpdateManagedInstanceRole":
             wanted.append(Request(call.name, arn, context))  # AWS wants it allowed on the node and on the role
-    creates = {"ecs:RegisterContainerInstance", "ecs:CreateCluster", "ecs:RunTask", "ecs:StartTask"}
+    if call.name == "ecs:RegisterTaskDefinition":
+        passed = {call.params.get(member) for member in ("taskRoleArn", "executionRoleArn")} - {None}
+        service = {**context, "iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        wanted += [Request("iam:PassRole", str(role), service) for role in sorted(passed)]
+    creates = {
+        "ecs:RegisterContainerInstance",
+        "ecs:CreateCluster",
+        "ecs:CreateService",
+        "ecs:RegisterTaskDefinition",
+        "ecs:RunTask",
+        "ecs:StartTask",
+    }
     if call.name in creates and call.params.get("tags"):
         tagged = call.params.get("containerInstanceArn") or wanted[0].resource
         if call.name == "ecs:RegisterContainerInstance":
             cluster = _ecs_cluster(call, principal).split("/")[-1]
             tagged = _arn(call, principal, "ecs", f"container-instance/{cluster}/*")
+        if call.name in ("ecs:RunTask", "ecs:StartTask"):
+            tagged = _arn(call, principal, "ecs", f"task/{_ecs_cluster(call, principal).split('/')[-1]}/*")
         wanted.append(Request("ecs:TagResource", tagged, {**context, "ecs:CreateAction": call.operation}))
     return wanted
 

@@ -35,6 +35,7 @@ class ExternalInstance:
     version: int = 1
     client_token: str = ""
     always_connected: bool = False
+    outcomes: list[dict[str, Any]] = field(default_factory=list)  # of tasks, where no agent runs them
 
     @property
     def id(self) -> str:
@@ -123,6 +124,7 @@ class ExternalTask:
     message_id: str = ""
     acknowledged: bool = False
     version: int = 1
+    execute_command: bool = False
 
     @property
     def live(self) -> bool:
@@ -163,7 +165,7 @@ class ExternalTask:
             "launchType": "EXTERNAL",
             "attachments": [],
             "attributes": [],
-            "enableExecuteCommand": False,
+            "enableExecuteCommand": self.execute_command,
         }
         if "TAGS" in include:
             result["tags"] = self.tags

@@ -12,7 +12,8 @@ from moto.ecs.models import TaskDefinition
 
 from .ecs_instances import ExternalInstance
 from .ecs_instances import new_id
-from .ecs_tasks import TaskBackend
+from .ecs_services import ServiceBackend
+from .ecs_tasks import invalid
 from .errors import ApiError
 from .runtime import runtime
 
@@ -20,15 +21,11 @@ MAX_CUSTOM_ATTRIBUTES = 10
 SYSTEM_ATTRIBUTES = ("ecs.", "com.amazonaws.ecs.")
 
 
-def invalid(message: str) -> ApiError:
-    return ApiError("InvalidParameterException", message)
-
-
 def client_error(message: str) -> ApiError:
     return ApiError("ClientException", message)
 
 
-class HybridEcsBackend(TaskBackend):
+class HybridEcsBackend(ServiceBackend):
     # clusters
 
     def _get_cluster(self, name: str) -> Cluster:
@@ -51,6 +48,10 @@ class HybridEcsBackend(TaskBackend):
                 "ClusterContainsContainerInstancesException",
                 "The Cluster cannot be deleted while Container Instances are active or draining.",
             )
+        if any(s.status == "ACTIVE" for s in self.services_of(cluster)):
+            raise ApiError(
+                "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."
+            )
         if self.live_tasks(cluster.name):
             raise ApiError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
         return super().delete_cluster(cluster_str)
@@ -72,6 +73,7 @@ class HybridEcsBackend(TaskBackend):
         tasks = self.live_tasks(cluster.name)
         cluster.running_tasks_count = sum(t.last_status == "RUNNING" for t in tasks)
         cluster.pending_tasks_count = len(tasks) - cluster.running_tasks_count
+        cluster.active_services_count = sum(s.status == "ACTIVE" for s in self.services_of(cluster))
         return cluster
 
     def register_task_definition(self, *args: Any, **kwargs: Any) -> TaskDefinition:
@@ -84,8 +86,21 @@ class HybridEcsBackend(TaskBackend):
         definition = super().register_task_definition(*args, **kwargs)
         # moto takes anything but EC2 for Fargate.
         definition.network_mode = mode
+        definition.registered_at = runtime.clock.now()  # type: ignore[attr-defined]
         definition.compatibilities = sorted({"EC2", "EXTERNAL", *wanted})
         return definition
+
+    def describe_task_definition(self, task_definition_str: str) -> TaskDefinition:
+        """A family alone is its newest ACTIVE revision; for moto it would be the newest of any status."""
+        family, _, revision = task_definition_str.rsplit("/", 1)[-1].partition(":")
+        known = self.task_definitions.get(family, {})
+        if revision:
+            found = known.get(int(revision)) if revision.isdigit() else None
+        else:
+            found = next((known[r] for r in sorted(known, reverse=True) if known[r].status == "ACTIVE"), None)
+        if found is None:
+            raise client_error("Unable to describe task definition.")
+        return found
 
     # container instances
 
@@ -169,6 +184,7 @@ class HybridEcsBackend(TaskBackend):
         instance.status = "INACTIVE"
         instance.version += 1
         runtime.hub.push(instance.arn, "InactiveInstanceException", {"message": "Container instance is inactive."})
+        self.schedule(cluster)
         return instance
 
     # attributes
@@ -233,4 +249,9 @@ class HybridEcsBackend(TaskBackend):
             if task is None:
                 raise invalid("The specified task does not exist.")
             return task
+        if kind == "service":
+            service = self.external_services.get(resource_arn)
+            if service is None or service.status == "INACTIVE":
+                raise invalid("The specified service is inactive or does not exist.")
+            return service
         return super()._get_resource(resource_arn, parsed_arn)

@@ -12,9 +12,10 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from .ecs_instances import ExternalTask
 from .ecs_models import HybridEcsBackend
-from .ecs_models import invalid
 from .ecs_query import QueryError
 from .ecs_query import compile_query
+from .ecs_services import ExternalService
+from .ecs_tasks import invalid
 from .errors import ApiError
 from .ssm_describe import page
 from .wire import answer
@@ -36,10 +37,13 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
         return ecs_backends[self.current_account][self.region]  # type: ignore[return-value]
 
     def _cluster(self) -> Cluster:
-        return self.hybrid._get_cluster(self._get_param("cluster") or "default")
+        cluster = self.hybrid._get_cluster(self._get_param("cluster") or "default")
+        self.hybrid.live_tasks(cluster.name)
+        self.hybrid.schedule(cluster)
+        return cluster
 
-    def _page(self, items: list[Any]) -> tuple[list[Any], str | None]:
-        size = self._get_int_param("maxResults", 100)
+    def _page(self, items: list[Any], default: int = 100) -> tuple[list[Any], str | None]:
+        size = self._get_int_param("maxResults", default)
         if not 1 <= size <= 100:
             raise invalid("maxResults must be between 1 and 100.")
         try:
@@ -78,9 +82,10 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
         return self.hybrid.find_task(self._get_param("task") or "")
 
     def submit_task_state_change(self) -> Answer:
-        self._cluster()
+        cluster = self._cluster()
         if task := self._reported_task():
             self.hybrid.task_change(task, dict(self.params))
+            self.hybrid.schedule(cluster)
         return answer({"acknowledgment": "ACK"})
 
     def submit_container_state_change(self) -> Answer:
@@ -95,11 +100,6 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
 
     # container instances
 
-    def _facts(self, instance: Any) -> dict[str, Any]:
-        tasks = self.hybrid.tasks_on(instance.arn)
-        running = sum(t.last_status == "RUNNING" for t in tasks)
-        return instance.facts(running, len(tasks) - running)
-
     def list_container_instances(self) -> Answer:  # type: ignore[override]
         cluster = self._cluster()
         found = self.hybrid.of_cluster(cluster.name)
@@ -113,7 +113,7 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
                 test = compile_query(query)
             except QueryError as error:
                 raise invalid(f"The filter is not a valid expression: {error}") from error
-            found = [i for i in found if test(self._facts(i))]
+            found = [i for i in found if test(self.hybrid.query_facts(i))]
         items, token = self._page([i.arn for i in found])
         return answer({"containerInstanceArns": items, "nextToken": token})
 
@@ -150,6 +150,7 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
                 if status == "DRAINING":
                     self.hybrid.stop_services(instance.arn)
                 shown.append(instance.describe(self.hybrid.tasks_on(instance.arn), []))
+        self.hybrid.schedule(cluster)
         return answer({"containerInstances": shown, "failures": failures})
 
     def deregister_container_instance(self) -> Answer:  # type: ignore[override]
@@ -192,22 +193,27 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
             raise invalid("count must be between 1 and 10.")
         if self._get_param("launchType") == "FARGATE":
             raise invalid("This cluster has no Fargate capacity.")
-        candidates = backend.of_cluster(cluster.name) if self._get_param("launchType") == "EXTERNAL" else []
-        if not candidates:
+        if self._get_param("launchType") != "EXTERNAL" or not backend.of_cluster(cluster.name):
             raise invalid("No Container Instances were found in your cluster.")
-        for constraint in self._get_param("placementConstraints") or []:
-            if constraint.get("type") == "memberOf":
-                test = compile_query(constraint.get("expression", ""))
-                candidates = [i for i in candidates if test(self._facts(i))]
-        placed: list[ExternalTask] = []
-        failures: list[dict[str, str]] = []
+        token = self._get_param("clientToken")
+        if token and token in backend.run_tokens:
+            request, placed, failures = backend.run_tokens[token]
+            if request != self.params:
+                raise ApiError("ConflictException", "The clientToken was used with other parameters before.")
+            return answer({"tasks": [t.describe(["TAGS"]) for t in placed], "failures": failures})
+        constraints = [*(self._get_param("placementConstraints") or []), *(definition.placement_constraints or [])]
+        group = self._get_param("group") or f"family:{definition.family}"
+        placed, failures = [], []
         for _ in range(count):
-            reasons = {i.arn: backend.fits(i, definition) for i in candidates}
-            free = sorted((i for i in candidates if not reasons[i.arn]), key=lambda i: len(backend.tasks_on(i.arn)))
+            reasons = backend.reasons(cluster.name, definition, constraints, group)
+            free = [arn for arn, reason in reasons.items() if not reason]
             if not free:
                 failures = [{"arn": arn, "reason": reason} for arn, reason in reasons.items()]
                 break
-            placed.append(backend.place_task(free[0], definition, dict(self.params)))
+            best = min(free, key=lambda arn: len(backend.tasks_on(arn)))
+            placed.append(backend.place_task(backend.instances[best], definition, dict(self.params)))
+        if token:
+            backend.run_tokens[token] = (dict(self.params), placed, failures)
         return answer({"tasks": [t.describe(["TAGS"]) for t in placed], "failures": failures})
 
     def start_task(self) -> Answer:  # type: ignore[override]
@@ -265,3 +271,41 @@ class HybridEcsResponse(EC2ContainerServiceResponse):
             found = [t for t in found if t.group == f"service:{name.split('/')[-1]}"]
         items, token = self._page([t.arn for t in found])
         return answer({"taskArns": items, "nextToken": token})
+
+    # services
+
+    def _service(self, service: ExternalService, include: list[str] | None = None) -> Answer:
+        return answer({"service": service.describe(self.hybrid.tasks_of(service), include or [])})
+
+    def create_service(self) -> Answer:  # type: ignore[override]
+        principal = self.normalized_request.environ["emulator.principal"]
+        created = self.hybrid.create_external_service(self._cluster(), dict(self.params), principal.arn)
+        return self._service(created, ["TAGS"])
+
+    def update_service(self) -> Answer:  # type: ignore[override]
+        return self._service(self.hybrid.update_external_service(self._cluster(), dict(self.params)))
+
+    def delete_service(self) -> Answer:  # type: ignore[override]
+        cluster, force = self._cluster(), bool(self._get_bool_param("force", False))
+        return self._service(self.hybrid.delete_external_service(cluster, self._get_param("service") or "", force))
+
+    def describe_services(self) -> Answer:  # type: ignore[override]
+        cluster = self._cluster()
+        shown, failures = [], []
+        for given in at_most(self._get_param("services") or [], 10, "Services"):
+            service = self.hybrid.find_service(cluster, given)
+            if service:
+                shown.append(service.describe(self.hybrid.tasks_of(service), self._get_param("include") or []))
+            else:
+                arn = given if given.startswith("arn:") else self.hybrid.service_arn(cluster, given)
+                failures.append({"arn": arn, "reason": "MISSING"})
+        return answer({"services": shown, "failures": failures})
+
+    def list_services(self) -> Answer:  # type: ignore[override]
+        services = [s for s in self.hybrid.services_of(self._cluster()) if s.status != "INACTIVE"]
+        if self._get_param("launchType") not in (None, "EXTERNAL"):
+            services = []
+        if self._get_param("schedulingStrategy") not in (None, "REPLICA"):
+            services = []
+        items, token = self._page([s.arn for s in services], default=10)
+        return answer({"serviceArns": items, "nextToken": token})

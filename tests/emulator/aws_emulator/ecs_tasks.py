@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend
@@ -14,11 +15,18 @@ from moto.ecs.models import TaskDefinition
 from .ecs_instances import ExternalInstance
 from .ecs_instances import ExternalTask
 from .ecs_instances import new_id
+from .ecs_query import QueryError
+from .ecs_query import Test
+from .ecs_query import compile_query
 from .errors import ApiError
 from .runtime import runtime
 
 ORDER = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
 ORDERS_TO_AGENT = ("cpu", "memory", "links", "essential", "entryPoint", "command", "dependsOn", "startTimeout")
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError("InvalidParameterException", message)
 
 
 def _host_config(container: dict[str, Any], network_mode: str) -> str:
@@ -52,25 +60,63 @@ def agent_container(container: dict[str, Any], network_mode: str) -> dict[str, A
     }
 
 
+def outcome_of(container: dict[str, Any], task: ExternalTask, instance: ExternalInstance) -> dict[str, Any] | None:
+    """What a seeded instance makes of a container, by its image and its command; None: it runs on."""
+    override = next((o for o in task.overrides.get("containerOverrides", []) if o.get("name") == container["name"]), {})
+    defined = next(c for c in task.definition["containerDefinitions"] if c["name"] == container["name"])
+    command = " ".join(override.get("command") or defined.get("command") or [])
+    for outcome in instance.outcomes:
+        if fnmatchcase(container["image"], outcome.get("image", "*")) and fnmatchcase(
+            command, outcome.get("command", "*")
+        ):
+            return {"exit_code": 0, **outcome}
+    return None
+
+
+def expressions_of(constraints: list[dict[str, Any]]) -> list[Test]:
+    try:
+        return [compile_query(c.get("expression", "")) for c in constraints if c.get("type") == "memberOf"]
+    except QueryError as error:
+        raise invalid(f"Invalid expression in placement constraint: {error}") from error
+
+
 class TaskBackend(EC2ContainerServiceBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.instances: dict[str, ExternalInstance] = {}
         self.external_tasks: dict[str, ExternalTask] = {}
         self.sequence = 0
+        # RunTask's clientToken: what was asked, what was placed, what was not
+        self.run_tokens: dict[str, tuple[dict[str, Any], list[ExternalTask], list[dict[str, str]]]] = {}
 
     def _moved_on(self, tasks: list[ExternalTask]) -> list[ExternalTask]:
         """Those still live. Seeded instances have no agent that would start and end their tasks."""
-        ended = runtime.clock.time() - runtime.settings.task_stop_seconds
         for task in tasks:
             instance = self.instances.get(task.instance_arn)
-            if instance is None or not instance.always_connected:
-                continue
-            if task.desired_status == "RUNNING" and task.last_status == "PENDING":
-                self.task_change(task, {"status": "RUNNING"})
-            elif task.stopping and task.stopping.timestamp() <= ended:
-                self.task_ended(task, "UserInitiated", "Task stopped by user")
+            if instance is not None and instance.always_connected:
+                self._as_an_agent(task, instance)
         return [t for t in tasks if t.live]
+
+    def _as_an_agent(self, task: ExternalTask, instance: ExternalInstance) -> None:
+        now = runtime.clock.time()
+        if task.stopping and task.stopping.timestamp() <= now - runtime.settings.task_stop_seconds:
+            self.task_ended(task, "UserInitiated", "Task stopped by user")
+            return
+        outcomes = [(c, outcome_of(c, task, instance)) for c in task.containers]
+        ended = [(c, o) for c, o in outcomes if o is not None]
+        refused = [(c, o["reason"]) for c, o in ended if o.get("reason")]
+        if refused and task.last_status == "PENDING":
+            for container, reason in refused:
+                container["reason"] = reason
+            self.task_ended(task, "TaskFailedToStart", "Task failed to start")
+            return
+        if task.desired_status == "RUNNING" and task.last_status == "PENDING":
+            self.task_change(task, {"status": "RUNNING"})
+        now = runtime.clock.time()
+        began = task.started.timestamp() if task.started else now
+        if any(began + float(o.get("after", 0)) <= now for _, o in ended):
+            changes = [{"containerName": c["name"], "status": "STOPPED", "exitCode": o["exit_code"]} for c, o in ended]
+            self.task_change(task, {"status": "STOPPED", "containers": changes})
 
     def live_tasks(self, cluster_name: str) -> list[ExternalTask]:
         found = [t for t in self.external_tasks.values() if t.live and t.cluster_arn.endswith(f"/{cluster_name}")]
@@ -97,7 +143,32 @@ class TaskBackend(EC2ContainerServiceBackend):
         for name in ("CPU", "MEMORY"):
             if instance.free(name, tasks) < probe.needs(name):
                 return f"RESOURCE:{name}"
-        return ""
+        known = {a["name"].rsplit(".", 1)[-1] for a in instance.attributes if "capability.logging-driver." in a["name"]}
+        drivers = {(c.get("logConfiguration") or {}).get("logDriver") for c in definition.container_definitions}
+        return "ATTRIBUTE" if drivers - known - {None} else ""
+
+    def query_facts(self, instance: ExternalInstance) -> dict[str, Any]:
+        tasks = self.tasks_on(instance.arn)
+        running = sum(t.last_status == "RUNNING" for t in tasks)
+        return instance.facts(running, len(tasks) - running)
+
+    def reasons(
+        self, cluster_name: str, definition: TaskDefinition, constraints: list[dict[str, Any]], group: str
+    ) -> dict[str, str]:
+        """Why each instance of the cluster can not take the task; empty for those that can."""
+        tests = expressions_of(constraints)
+        distinct = any(c.get("type") == "distinctInstance" for c in constraints)
+        found = {}
+        for instance in self.instances.values():
+            if instance.cluster_name != cluster_name or instance.status == "INACTIVE":
+                continue
+            reason = ""
+            if tests and not all(test(self.query_facts(instance)) for test in tests):
+                reason = "MemberOf placement constraint unsatisfied."
+            elif distinct and any(t.group == group for t in self.tasks_on(instance.arn)):
+                reason = "DistinctInstance placement constraint unsatisfied."
+            found[instance.arn] = reason or self.fits(instance, definition)
+        return found
 
     @staticmethod
     def _facts(definition: TaskDefinition) -> dict[str, Any]:
@@ -141,6 +212,7 @@ class TaskBackend(EC2ContainerServiceBackend):
             started_by=params.get("startedBy"),
             overrides=params.get("overrides") or {},
             tags=list(params.get("tags") or []),
+            execute_command=bool(params.get("enableExecuteCommand")),
         )
         self.external_tasks[arn] = task
         self.push_task(task)

@@ -75,7 +75,9 @@ FIELDS = {
     "ssm_agent_version",
     "connected",
     "tasks",
+    "outcomes",
 }
+OUTCOME = {"image", "command", "exit_code", "after", "reason"}
 
 
 def _definition(ecs: Any) -> Any:
@@ -92,6 +94,9 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
     count = int(spec.get("count", 1))
     if not 1 <= count <= 10_000:
         raise ValueError("count is 1 to 10000")
+    outcomes = [dict(o) for o in spec.get("outcomes") or []]
+    if unknown := {name for o in outcomes for name in o} - OUTCOME:
+        raise ValueError(f"unknown in outcomes: {', '.join(sorted(unknown))}")
     connected = bool(spec.get("connected", True))
     role, prefix = spec.get("iam_role", "ecsAnywhereRole"), spec.get("prefix", "server")
     # moto's tables of backends are typed as its own; what is in them is ours
@@ -143,6 +148,7 @@ def seed(spec: dict[str, Any]) -> dict[str, Any]:
             tags=[{"key": k, "value": v} for k, v in tags.items()],
             version_info=version,
             always_connected=connected,
+            outcomes=outcomes,
         )
         ssm.nodes[node.id] = node
         ecs.instances[instance.arn] = instance

@@ -5,34 +5,15 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _iam
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _sts
 from botocore.exceptions import ConnectionClosedError
-from botocore.stub import Stubber
 
 ID = "11111111-1111-4111-8111-111111111111"
 MI = "mi-0123456789abcdef0"
-
-
-@pytest.fixture
-def api(monkeypatch):
-    """api("iam") -> (client, Stubber); all that was stubbed must have been called."""
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    stubbers = []
-
-    def _api(service):
-        client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
-        stubbers.append(Stubber(client))
-        stubbers[-1].activate()
-        return client, stubbers[-1]
-
-    yield _api
-    for stubber in stubbers:
-        stubber.assert_no_pending_responses()
 
 
 WRITES = [

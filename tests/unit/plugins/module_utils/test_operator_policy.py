@@ -36,6 +36,10 @@ def policy(playbook="register", **changes):
         ("register", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "allowed"),
         ("audit", Request("ssm:DeregisterManagedInstance", f"{NODES}/mi-1"), "denied"),
         ("upgrade", Request("ecs:DescribeContainerInstances", f"{ECS}:container-instance/edge/1"), "allowed"),
+        ("smoke_test", Request("ecs:StartTask", f"{ECS}:task-definition/ecs-anywhere-smoke-test:7"), "allowed"),
+        ("smoke_test", Request("ecs:StartTask", f"{ECS}:task-definition/web:7"), "denied"),
+        ("smoke_test", Request("ecs:DeregisterTaskDefinition", "*", HERE), "allowed"),
+        ("smoke_test", Request("ecs:StopTask", f"{ECS}:task/edge/1"), "denied"),
         ("upgrade", Request("ecs:UpdateContainerInstancesState", f"{ECS}:container-instance/edge/1"), "denied"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/edge"), "allowed"),
         ("register", Request("ecs:DescribeClusters", f"{ECS}:cluster/other"), "denied"),
@@ -120,7 +124,11 @@ def test_the_order_of_a_wish_does_not_matter():
 @pytest.mark.parametrize(
     ("playbook", "changes", "words"),
     [
-        ("nosuch", {}, "there is no playbook 'nosuch'. There are audit, deregister, prune, register, status, upgrade"),
+        (
+            "nosuch",
+            {},
+            "no playbook 'nosuch'. There are audit, deregister, prune, register, smoke_test, status, upgrade",
+        ),
         ("audit", {"regions": []}, "regions: "),
         ("audit", {"clusters": ["*"]}, "clusters: "),
         ("audit", {"acount": "1"}, "acount"),

@@ -41,6 +41,7 @@ KNOWN = {
     ("register", "INVALID_ARN"): ["aws-eusc"],
     ("deregister", "INVALID_ARN"): ["aws-eusc"],
     ("prune", "INVALID_ARN"): ["aws-eusc"],
+    ("smoke_test", "INVALID_ARN"): ["aws-eusc"],
     ("status", "INVALID_ARN"): ["aws-eusc"],
     ("upgrade", "INVALID_ARN"): ["aws-eusc"],
     ("audit", "INVALID_ARN"): ["aws", "aws-cn", "aws-us-gov", "aws-eusc"],
