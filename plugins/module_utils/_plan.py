@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import other_versions
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import pin_of
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import upstream
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_to_leave
@@ -293,7 +295,8 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     ecs_half = "amazon-ecs-init" in half
     docker_half = bool(set(half) - {"amazon-ssm-agent", "amazon-ecs-init"})
     step("repair_packages", "dpkg was interrupted" if packages["interrupted"] or half else None)
-    step("install_docker", _install_reason("Docker", docker, docker_half))
+    installed = {**docker, "version": upstream(docker.get("package_version"))}
+    step("install_docker", _install_reason("Docker", installed, docker_half, pin_of(wanted)))
     step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, ssm_half, wanted["ssm_agent_version"]))
     step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
     leaving = None if clone else cluster_to_leave(host, aws, wanted)

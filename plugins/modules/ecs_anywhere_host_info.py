@@ -931,7 +931,7 @@ def look_around(host: dict[str, Any], asked: dict[str, Any] | None) -> dict[str,
     if asked is None or _preflight.is_whole(host):
         return None
     missing = _preflight.missing_parts(host)
-    endpoints = [e for e in asked["endpoints"] if missing or e["what"] != _preflight.PACKAGES]
+    endpoints = _preflight.needed_endpoints(asked["endpoints"], missing)
     found, offset = _probe.look(endpoints, asked["environment"])
     return {"endpoints": found, "clock_offset": offset, "disk": _probe.disk(_preflight.needed_space(missing))}
 

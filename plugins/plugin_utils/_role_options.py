@@ -39,6 +39,8 @@ NAMES = {
     "ssm_agent_version": "ssm_agent_version",
     "ecs_agent_version": "ecs_agent_version",
     "docker_source": "docker_source",
+    "docker_version": "docker_version",
+    "docker_base_url": "docker_base_url",
     "agent_config": "agent_config",
     "move_options": "move_options",
     "repair_clones": "repair_clones",

@@ -321,6 +321,24 @@ def test_a_pin_is_the_version_and_an_empty_one_leaves_it(option, value, planned)
 
 
 @pytest.mark.parametrize(
+    "package, source, pin, reason",
+    [
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "27.5.1", None),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "", None),
+        ("5:27.5.1-1~debian.12~bookworm", "distro", "", None),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "27.5", "Docker is 27.5.1-1~debian.12~bookworm, wanted is 27.5"),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "28.0.4", "wanted is 28.0.4"),
+        ("28.0.4-1.el9", "docker", "27.5.1", "Docker is 28.0.4-1.el9, wanted is 27.5.1"),
+    ],
+)
+def test_a_pinned_docker_is_that_version(package, source, pin, reason):
+    host = changed(RIGHT, "docker", {**RIGHT["docker"], "package": "docker-ce", "package_version": package})
+    result = plan(host, wanted={**WANTED, "docker_source": source, "docker_version": pin})
+    assert names(result) == ([] if reason is None else ["install_docker", "start", "wait"])
+    assert reason is None or reason in result["steps"][0]["reason"]
+
+
+@pytest.mark.parametrize(
     "pin, running, planned",
     [
         ("1.105.1", "1.104.0", ["restart_ecs_agent", "wait"]),
