@@ -11,10 +11,12 @@ the SSM agent's own must not have a newer one beside it. Older ones stay: contai
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 from typing import Callable
 from typing import Mapping
+from typing import NamedTuple
+
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._agent_versions import numbers
 
 DIRECTORY = "/var/lib/ecs/deps/execute-command"
 BINARIES = ("amazon-ssm-agent", "ssm-agent-worker", "ssm-session-worker")
@@ -31,17 +33,20 @@ CAPABILITY = "ecs.capability.execute-command"
 Read = Mapping[str, Any]
 
 
+class ExecPlan(NamedTuple):
+    """Why something has to be put in place, and why the ECS agent has to be restarted."""
+
+    install: str | None
+    restart: str | None
+
+
 def directory_of(version: str) -> str:
     return f"{DIRECTORY}/bin/{version}"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version))
-
-
 def newer(versions: list[str], version: str) -> list[str]:
     """Those that the ECS agent would take instead of *version*."""
-    return [other for other in versions if _numbers(other) > _numbers(version)]
+    return [other for other in versions if numbers(other) > numbers(version)]
 
 
 def _content(path: str) -> bytes | None:
@@ -59,7 +64,7 @@ def system_ca_bundle(below_root: Callable[[str], str]) -> str | None:
 def look(below_root: Callable[[str], str]) -> dict[str, Any]:
     """What is there: the versions that are whole, and whether the CA bundle is the server's own."""
     try:
-        names = sorted(os.listdir(below_root(f"{DIRECTORY}/bin")), key=_numbers)
+        names = sorted(os.listdir(below_root(f"{DIRECTORY}/bin")), key=numbers)
     except OSError:
         names = []
     whole = [
@@ -73,22 +78,27 @@ def look(below_root: Callable[[str], str]) -> dict[str, Any]:
     return {"versions": whole, "ca_bundle": own is not None and own == _content(below_root(source or CA_BUNDLE))}
 
 
-def exec_reason(host: Read, wanted: Read, version: str | None) -> str | None:
-    """Why something has to be done for ECS Exec. version: that of the SSM agent, None when it is yet to be installed."""
-    if not wanted.get("exec"):
-        return None
-    found = host["exec"]
+def binaries_reason(found: Read, version: str | None) -> str | None:
+    """What is wrong with the binaries. version: that of the SSM agent, None when it is yet to be installed."""
     if version is None or version not in found["versions"]:
         others = f" (there is {', '.join(found['versions'])})" if found["versions"] else ""
         return f"ECS Exec has no binaries of the SSM agent's version{f' {version}' if version else ''}{others}"
     stale = newer(found["versions"], version)
     if stale:
         return f"ECS Exec has newer binaries ({', '.join(stale)}) than the SSM agent ({version}), which would be taken"
-    return None if found["ca_bundle"] else "ECS Exec has not the server's bundle of certificate authorities"
+    return None
+
+
+def exec_plan(host: Read, wanted: Read, version: str | None) -> ExecPlan:
+    if not wanted.get("exec"):
+        return ExecPlan(None, None)
+    binaries = binaries_reason(host["exec"], version)
+    bundle = None if host["exec"]["ca_bundle"] else "ECS Exec has not the server's bundle of certificate authorities"
+    return ExecPlan(binaries or bundle, "it looks for what ECS Exec needs when it starts" if binaries else None)
 
 
 def capability_reason(wanted: Read, ecs: Read | None) -> str | None:
     """What AWS says of ECS Exec, where that is not what is wanted."""
     if not wanted.get("exec") or not ecs or CAPABILITY in (ecs.get("attributes") or {}):
         return None
-    return f"ECS does not list {CAPABILITY} for its container instance"
+    return f"ECS does not list {CAPABILITY}"

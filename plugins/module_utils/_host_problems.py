@@ -57,6 +57,13 @@ def host_problems(host: Read, wanted: Read) -> list[str]:
     if not host["systemd"]:
         problems.append("systemd does not run here (no /run/systemd/system): the agents are systemd services")
     problems += docker_problems(host, wanted)
+    ssm_agent, pin = host.get("ssm_agent") or {}, wanted.get("ssm_agent_version") or ""
+    if ssm_agent.get("source") == "snap" and pin not in ("", ssm_agent["version"]):
+        problems.append(
+            f"its SSM agent is a snap of version {ssm_agent['version']}, and ecs_anywhere_ssm_agent_version is {pin}: "
+            "snapd chooses the version of a snap. Empty the variable for this server, or remove the snap (`snap remove "
+            "amazon-ssm-agent`), by which it loses its registration, and run again"
+        )
     problems += preflight_problems(host)
     missing = host["gpu"]["missing"] if wanted.get("gpu") else []
     if missing:

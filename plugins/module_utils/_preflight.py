@@ -63,7 +63,7 @@ def missing_parts(host: Read) -> list[str]:
     return [part for part in DISK if not host[part]["installed"]]
 
 
-def needed_endpoints(endpoints: list[Read], missing: list[str]) -> list[Read]:
+def needed_endpoints(endpoints: list[dict[str, Any]], missing: list[str]) -> list[dict[str, Any]]:
     """Those of the endpoints that will be used when these parts are missing."""
     unused = {*(() if missing else (PACKAGES,)), *(() if "docker" in missing else (DOCKER,))}
     return [endpoint for endpoint in endpoints if endpoint["what"] not in unused]

@@ -37,8 +37,8 @@ options:
     required: true
   src:
     description:
-      - The archive C(amazon-ssm-agent-binaries.tar.gz) of that version, on the server. It is not needed when the version
-        is there already.
+      - The archive C(amazon-ssm-agent-binaries.tar.gz) of that version, on the server. It is not needed when the
+        version is there already.
     type: path
 requirements:
   - Linux. Run it as root (C(become)).
@@ -72,12 +72,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import Trouble
 
 ROOT = "/"  # everything is below it
-
-
-class Trouble(Exception):
-    """Something that a person must know, in a sentence."""
 
 
 def below_root(name: str) -> str:
@@ -99,7 +96,7 @@ def unpack(src: str, directory: str) -> None:
                     shutil.copyfileobj(content, stream)
                     stream.flush()
                     os.fsync(stream.fileno())
-                os.chmod(target, 0o755)
+                os.chmod(target, 0o755)  # noqa: S103 - tasks run as other users
                 missing.discard(name)
     except (tarfile.TarError, EOFError) as e:
         raise Trouble(f"{src} is no archive of the SSM agent's binaries: {e}.") from e
@@ -114,7 +111,7 @@ def install(src: str, version: str) -> None:
     directory = tempfile.mkdtemp(dir=os.path.dirname(target), prefix=".new-")
     try:
         unpack(src, directory)
-        os.chmod(directory, 0o755)
+        os.chmod(directory, 0o755)  # noqa: S103
         shutil.rmtree(target, ignore_errors=True)
         os.rename(directory, target)
     finally:
@@ -175,7 +172,7 @@ def main() -> None:
     except Trouble as e:
         module.fail_json(msg=str(e))
     except OSError as e:
-        module.fail_json(msg=f"Cannot write {e.filename or _exec.DIRECTORY}: {e.strerror or e}.")
+        module.fail_json(msg=f"Cannot read or write {e.filename or _exec.DIRECTORY}: {e.strerror or e}.")
     module.exit_json(**result)
 
 

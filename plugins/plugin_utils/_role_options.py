@@ -49,6 +49,7 @@ NAMES = {
     "credentials_profile": "credentials_profile",
     "similarity_threshold": "similarity_threshold",
     "gpu": "gpu",
+    "exec": "exec",
     "preflight": "preflight",
     "package_base_url": "package_base_url",
     "ec2_as_external": "ec2_as_external",

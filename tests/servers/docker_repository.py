@@ -22,6 +22,12 @@ if [ "$1" = configure ]; then
     systemctl restart docker.service
 fi
 """
+PRERM = """#!/bin/sh
+set -e
+if [ "$1" = remove ]; then
+    systemctl stop docker.socket docker.service
+fi
+"""
 # name -> packages of the distribution whose files it has, and what it conflicts with
 PACKAGES = {
     "docker-ce": (["docker.io"], ["docker.io"]),
@@ -51,8 +57,9 @@ def _deb(pool, name, version, debs):
         fields["Description"] = f"{name} (test stand-in)"
         (tree / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
         if name == "docker-ce":
-            (tree / "DEBIAN" / "postinst").write_text(POSTINST)
-            (tree / "DEBIAN" / "postinst").chmod(0o755)
+            for script, text in (("postinst", POSTINST), ("prerm", PRERM)):
+                (tree / "DEBIAN" / script).write_text(text)
+                (tree / "DEBIAN" / script).chmod(0o755)
         file = pool / f"{name}_{version.replace(':', '%3a')}_amd64.deb"
         _run("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(file))
 
