@@ -126,7 +126,7 @@ molecule: servers
 	$(BIN)/python -m pytest -q --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py workloads.py)
+LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py exec.py snap.py workloads.py)
 .PHONY: long matrix
 long: servers
 	@tests/hosts/build-rpm-image
@@ -134,7 +134,7 @@ long: servers
 
 matrix: servers
 	@$(BIN)/python -m pytest -q --matrix tests/servers/test_states.py tests/servers/test_identity.py \
-	  tests/servers/test_register.py tests/servers/test_node_role.py -m state
+	  tests/servers/test_register.py tests/servers/test_node_role.py tests/servers/test_snap.py -m state
 
 # --- to look at -----------------------------------------------------------------------------------------------------
 

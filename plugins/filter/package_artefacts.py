@@ -20,6 +20,8 @@ options:
         V(rhel) or V(suse). Each of them may be a list, for all kinds of servers of a fleet.
       - Optional are C(base_url), the root of a mirror, C(dualstack), whether S3 is to be reached by its dual stack
         address, and C(ssm_agent_version) and C(ecs_agent_version), which are the newest when empty.
+      - With C(exec) there are the binaries of ECS Exec, too, for which C(ssm_agent_version) is required.
+        C(exec_checksums) are their checksums by architecture, where they are not signed.
     type: dict
     required: true
   gpg_keys:

@@ -19,7 +19,7 @@ def upstream(version: str) -> str:
     return version.partition("-")[0]
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", upstream(version)))
 
 
@@ -30,7 +30,7 @@ def target(pin: str, installed: str, newest: str | None) -> str:
     """
     if pin:
         return pin
-    if newest is None or _numbers(newest) <= _numbers(installed):
+    if newest is None or numbers(newest) <= numbers(installed):
         return upstream(installed)
     return upstream(newest)
 

@@ -12,6 +12,8 @@ from itertools import product
 from typing import Any
 
 SSM, ECS = "amazon-ssm-agent", "amazon-ecs-agent"
+# What ECS Exec brings into containers, signed as the SSM agent is. There is no "latest" of it.
+EXEC = "amazon-ssm-agent-binaries"
 
 # Where AWS publishes its public keys. Nobody has to trust that: the pinned fingerprint decides.
 AWS_KEYS = "https://raw.githubusercontent.com/aws/amazon-ecs-agent/master/scripts"
@@ -19,6 +21,7 @@ AWS_KEYS = "https://raw.githubusercontent.com/aws/amazon-ecs-agent/master/script
 # The names that rpm has for what Debian and the addresses of the SSM agent call amd64 and arm64.
 _RPM_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 FAMILIES = ("debian", "rhel", "suse")
+_ENDS = (".deb", ".rpm", ".tar.gz")
 
 
 def s3_root(region: str, dualstack: bool) -> str:
@@ -46,8 +49,10 @@ def _paths(region: str, architecture: str, family: str, versions: Mapping[str, s
     else:
         ssm_file = f"linux_{architecture}/amazon-ssm-agent.rpm"
         ecs_file = f"{ecs}.{_RPM_ARCHITECTURES[architecture]}.rpm"
+    binaries = {EXEC: (f"amazon-ssm-{region}/{ssm}/linux_{architecture}/{EXEC}.tar.gz", ".sig")}
     return {
         SSM: (f"amazon-ssm-{region}/{ssm}/{ssm_file}", ".sig"),
+        **(binaries if versions[EXEC] else {}),
         ECS: (f"amazon-ecs-agent-{region}/amazon-ecs-init-{ecs_file}", ".asc"),
     }
 
@@ -66,12 +71,17 @@ def _each(value: Any) -> list[Any]:
 
 
 def artefacts(wanted: Mapping[str, Any], gpg_keys: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Both agents for one kind of server; for several when Region, architecture or family is a list. Each once.
+    """Both agents for one kind of server, and ECS Exec's binaries if they are wanted; for several kinds when Region,
+    architecture or family is a list. Each once.
 
     Raises ValueError for what AWS does not have.
     """
     mirror = (wanted.get("base_url") or "").rstrip("/")
     versions = {SSM: wanted.get("ssm_agent_version") or "", ECS: wanted.get("ecs_agent_version") or ""}
+    versions[EXEC] = versions[SSM] if wanted.get("exec") else ""
+    if wanted.get("exec") and not versions[EXEC]:
+        raise ValueError("ECS Exec's binaries are had by version alone: name it as ecs_anywhere_ssm_agent_version")
+    checksums = wanted.get("exec_checksums") or {}
     found: dict[str, dict[str, Any]] = {}
     for region in _each(wanted["region"]):
         root = mirror or s3_root(region, bool(wanted.get("dualstack")))
@@ -83,12 +93,17 @@ def artefacts(wanted: Mapping[str, Any], gpg_keys: Mapping[str, Any]) -> list[di
             if family not in FAMILIES:
                 raise ValueError(f"AWS builds the agents for the families {', '.join(FAMILIES)}, not for {family!r}")
             for name, (path, suffix) in _paths(region, architecture, family, versions).items():
+                signer = SSM if name == EXEC else name
                 found[path] = {
                     "name": name,
                     "path": path,
+                    "file": f"ecs_anywhere-{name}{next(end for end in _ENDS if path.endswith(end))}",
                     "url": f"{root}/{path}",
                     "signature_url": f"{root}/{path}{suffix}",
                     "signature_path": f"{path}{suffix}",
-                    "gpg_keys": [_key(entry, name, mirror) for entry in gpg_keys[name]],
+                    "gpg_keys": [_key(entry, signer, mirror) for entry in gpg_keys[signer]],
                 }
+                if name == EXEC and checksums.get(architecture):
+                    # of something that is not signed
+                    found[path].update(checksum=checksums[architecture], signature_url=None, signature_path=None)
     return list(found.values())

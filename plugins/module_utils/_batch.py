@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._clones import clones
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import agents_wanted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_leaving
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_out_of_reach
@@ -152,10 +153,7 @@ def batch_groups(
         # What AWS has to say of the agents of those that were changed.
         group["agent_versions"] = {
             ((registered or {}).get(host) or {}).get("managed_instance_id")
-            or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]: {
-                "ssm": usable[host]["wanted"]["ssm_agent_version"],
-                "ecs": usable[host]["wanted"]["ecs_agent_version"],
-            }
+            or usable[host]["ssm_agent"]["registration"]["managed_instance_id"]: agents_wanted(usable[host]["wanted"])
             for host in (group["hosts"] if registered is not None else ())
         }
         # Of a server that nobody can look at, and of which nobody said what it was, the name is all there is.

@@ -11,23 +11,32 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import capability_reason
+
 # More names than that make a line that nobody reads.
 NAMED = 5
 
 
-# By managed instance id, the versions of its agents that are waited for: {"ssm": "3.3.4108.0", "ecs": "1.105.1"}.
+# By managed instance id, what is waited for of its agents: {"ssm": "3.3.4108.0", "ecs": "1.105.1", "exec": True}.
 Versions = Mapping[str, Mapping[str, Any]]
+
+
+def agents_wanted(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What AWS has to say of the agents of a server, from the role's variables."""
+    versions = {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]}
+    return {**versions, "exec": True} if wanted.get("exec") else versions
 
 
 def other_versions(
     ssm: Mapping[str, Any] | None, ecs: Mapping[str, Any] | None, wanted: Mapping[str, Any]
 ) -> list[str]:
-    """What AWS says of the versions of the agents, where it is not what is wanted."""
+    """What AWS says of the agents, where it is not what is wanted."""
+    capability = capability_reason(wanted, ecs)
     return [
         f"{side} says that its agent is {seen.get('agent_version') or 'unknown'}, wanted is {wanted[key]}"
         for side, key, seen in (("Systems Manager", "ssm", ssm), ("ECS", "ecs", ecs))
         if seen and wanted.get(key) and seen.get("agent_version") != wanted[key]
-    ]
+    ] + ([capability] if capability else [])
 
 
 def missing(instances: Iterable[Mapping[str, Any]], versions: Versions | None = None) -> dict[str, str]:

@@ -65,6 +65,20 @@ def dearmour(data: bytes) -> bytes:
     return result
 
 
+def armour(data: bytes) -> str:
+    """Keys in the form that apt and rpm both read."""
+    crc = 0xB704CE
+    for byte in data:
+        crc ^= byte << 16
+        for _unused in range(8):
+            crc = (crc << 1) ^ (0x1864CFB if crc & 0x800000 else 0)
+    text = base64.b64encode(data).decode()
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    checksum = "=" + base64.b64encode((crc & 0xFFFFFF).to_bytes(3, "big")).decode()
+    head, foot = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
+    return "\n".join([head, "", *lines, checksum, foot, ""])
+
+
 def _packets(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Tag, body and whole of each packet. Raises ValueError where it is no OpenPGP."""
     at = 0

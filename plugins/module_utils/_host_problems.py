@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._credentials import credential_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import docker_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._preflight import preflight_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_problem
 
@@ -33,17 +34,7 @@ SUPPORTED_SYSTEMS = {
     "sles": ("15",),
     "ubuntu": ("20.04", "22.04", "24.04"),
 }
-# They have Podman and no Docker of their own.
-WITHOUT_DOCKER = ("almalinux", "centos", "ol", "rhel", "rocky")
 SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
-
-# The newest Docker API that the ECS agent speaks (its own list of client versions ends there, agent 1.105). An engine
-# whose oldest API is newer than this leaves the agent without any client.
-NEWEST_API_OF_ECS_AGENT = (1, 44)
-
-
-def _version(text: str | None) -> tuple[int, ...]:
-    return tuple(int(part) for part in (text or "").split(".") if part.isdigit())
 
 
 def host_problems(host: Read, wanted: Read) -> list[str]:
@@ -65,24 +56,13 @@ def host_problems(host: Read, wanted: Read) -> list[str]:
         )
     if not host["systemd"]:
         problems.append("systemd does not run here (no /run/systemd/system): the agents are systemd services")
-    docker = host["docker"]
-    if docker["podman_shim"]:
+    problems += docker_problems(host, wanted)
+    ssm_agent, pin = host.get("ssm_agent") or {}, wanted.get("ssm_agent_version") or ""
+    if ssm_agent.get("source") == "snap" and pin not in ("", ssm_agent["version"]):
         problems.append(
-            "`docker` is podman's compatibility shim, which the ECS agent cannot work with: remove podman-docker, then "
-            "let the role install Docker (ecs_anywhere_docker_source)"
-        )
-    elif not docker["installed"] and wanted["docker_source"] == "none":
-        problems.append("Docker is not installed and ecs_anywhere_docker_source is `none`: install Docker, or set it")
-    elif not docker["installed"] and wanted["docker_source"] == "distro" and system["id"] in WITHOUT_DOCKER:
-        problems.append(
-            f"Docker is not installed, and {system['pretty_name'] or system['id']} has none of its own: install "
-            "docker-ce from Docker's repository for it first"
-        )
-    elif docker["min_api_version"] and _version(docker["min_api_version"]) > NEWEST_API_OF_ECS_AGENT:
-        newest = ".".join(str(part) for part in NEWEST_API_OF_ECS_AGENT)
-        problems.append(
-            f"Docker {docker['engine_version']} speaks API {docker['min_api_version']} and newer, the ECS agent at "
-            f"most {newest}: install an older Docker, or set its min-api-version"
+            f"its SSM agent is a snap of version {ssm_agent['version']}, and ecs_anywhere_ssm_agent_version is {pin}: "
+            "snapd chooses the version of a snap. Empty the variable for this server, or remove the snap (`snap remove "
+            "amazon-ssm-agent`), by which it loses its registration, and run again"
         )
     problems += preflight_problems(host)
     missing = host["gpu"]["missing"] if wanted.get("gpu") else []

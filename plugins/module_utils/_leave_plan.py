@@ -219,7 +219,11 @@ def leave_plan(name: str, host: Read, aws: Read, wanted: Read) -> Plan:
     plan["settings"] = settings_of_ours(host, wanted)
     step("remove_settings", "; ".join(f"{path} has {', '.join(keys)}" for path, keys in plan["settings"].items()))
     step("remove_remains", f"there is {', '.join(host['remains'])}" if host["remains"] else None)
-    installed = [w for w, part in (("SSM", "ssm_agent"), ("ECS", "ecs_agent")) if host[part]["installed"]]
+    installed = [
+        what
+        for what, part in (("SSM", "ssm_agent"), ("ECS", "ecs_agent"))
+        if host[part]["installed"] and host[part].get("source") != "snap"
+    ]
     if wanted["leave"]["remove_packages"] and installed:
         step("remove_packages", f"the {' and the '.join(f'{what} agent' for what in installed)} is to be removed")
     return plan

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._agent_versions import upstream as agent_version
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import agents_wanted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import other_versions
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import pin_of
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import upstream
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import capability_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import exec_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_to_leave
@@ -253,7 +259,7 @@ def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
         seen = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
         if seen != ecs["container_instance_arn"]:
             reasons.append(f"the agent on the server says it is {seen or 'not registered'}")
-    reasons += other_versions(ssm, ecs, {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]})
+    reasons += other_versions(ssm, ecs, agents_wanted(wanted))
     return "; ".join(reasons) or None
 
 
@@ -302,13 +308,19 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     step("recover", "an earlier registration was interrupted" if interrupted else None)
     packages = host["package_manager"]
     half = packages["half_installed"]
-    ssm_half = "amazon-ssm-agent" in half
+    # beside a snap there cannot be a package
+    ssm_half = "amazon-ssm-agent" in half and ssm_agent.get("source") != "snap"
     ecs_half = "amazon-ecs-init" in half
     docker_half = bool(set(half) - {"amazon-ssm-agent", "amazon-ecs-init"})
     step("repair_packages", "dpkg was interrupted" if packages["interrupted"] or half else None)
-    step("install_docker", _install_reason("Docker", docker, docker_half))
+    installed = {**docker, "version": upstream(docker.get("package_version"))}
+    step("install_docker", _install_reason("Docker", installed, docker_half, pin_of(wanted)))
     step("install_ssm_agent", _install_reason("the SSM agent", ssm_agent, ssm_half, wanted["ssm_agent_version"]))
     step("install_ecs_agent", _install_reason("the ECS agent", ecs_agent, ecs_half, wanted["ecs_agent_version"]))
+    coming = any(s["name"] == "install_ssm_agent" for s in steps)
+    version = wanted["ssm_agent_version"] if coming else ssm_agent["version"]
+    execution = exec_plan(host, wanted, agent_version(version or "") or None)
+    step("install_exec", execution.install)
     leaving = None if clone else cluster_to_leave(host, aws, wanted)
     step("move", move_reason(host, leaving, wanted))
     ssm_config = config_reason(host.get("ssm_config"), wanted.get("ssm_config") or {})
@@ -355,7 +367,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
 
     units = (
         (DOCKER_UNIT, docker, "install_docker"),
-        (SSM_UNIT, ssm_agent, "install_ssm_agent"),
+        ((ssm_agent["unit"] or {}).get("name") or SSM_UNIT, ssm_agent, "install_ssm_agent"),
         (ECS_UNIT, ecs_agent, "install_ecs_agent"),
     )
     reasons = []
@@ -387,6 +399,8 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
         upgraded = any(s["name"] == "install_ecs_agent" for s in steps)
         old = _old_agent_reason(ecs_agent, wanted["ecs_agent_version"], upgraded)
         causes += [old] if old else []
+        unlisted = execution.restart or capability_reason(wanted, _node(aws, instance_id).get("ecs"))
+        causes += [unlisted] if unlisted else []
         causes += ["it gave up, and what made it give up may be over"] if _gave_up(unit) and not causes else []
         step("restart_ecs_agent", "; ".join(causes))
 

@@ -14,7 +14,7 @@ _SUFFIXES = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
 MESSAGES, FALLBACK = "ssmmessages", "ec2messages"
 # Names of which AWS has several: the first one is always there.
 _NUMBERED = ("ecs-a-1", "ecs-t-1")
-PACKAGES = "packages"
+PACKAGES, DOCKER = "packages", "docker packages"
 SKEW = 300  # seconds after which AWS refuses signatures
 
 MEGABYTE = 1024 * 1024
@@ -54,11 +54,19 @@ def endpoints(wanted: Read) -> list[dict[str, Any]]:
         **{name: f"{name}.{base}" for name in _NUMBERED},
         PACKAGES: wanted.get("package_base_url") or f"s3.{base}",
     }
+    if wanted.get("docker_source") == "docker":
+        found[DOCKER] = wanted["docker_base_url"]
     return [endpoint for endpoint in (_endpoint(what, str(url)) for what, url in found.items()) if endpoint["host"]]
 
 
 def missing_parts(host: Read) -> list[str]:
     return [part for part in DISK if not host[part]["installed"]]
+
+
+def needed_endpoints(endpoints: list[dict[str, Any]], missing: list[str]) -> list[dict[str, Any]]:
+    """Those of the endpoints that will be used when these parts are missing."""
+    unused = {*(() if missing else (PACKAGES,)), *(() if "docker" in missing else (DOCKER,))}
+    return [endpoint for endpoint in endpoints if endpoint["what"] not in unused]
 
 
 def is_whole(host: Read) -> bool:
@@ -90,8 +98,8 @@ def _unreachable(found: list[Read]) -> str | None:
     names = ", ".join(f"{e['host']}:{e['port']} ({e['problem']})" for e in problems.values())
     return (
         f"it cannot reach {names}: allow these in the firewall, name a proxy (ecs_anywhere_proxy) or a mirror of the "
-        "packages (ecs_anywhere_package_base_url), or look at the server's DNS. ecs_anywhere_preflight: false goes on "
-        "regardless"
+        "packages (ecs_anywhere_package_base_url, ecs_anywhere_docker_base_url), or look at the server's DNS. "
+        "ecs_anywhere_preflight: false goes on regardless"
     )
 
 

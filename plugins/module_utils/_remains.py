@@ -15,6 +15,7 @@ import re
 from typing import Callable
 from typing import NamedTuple
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 
 # Where the SSM agent notes which file and section it writes credentials to.
@@ -114,6 +115,7 @@ def find(below_root: Callable[[str], str]) -> Remains:
     # An agent clears its vault itself; what another one left can only be removed.
     orphaned = _ssm_vault.find_agent() is None and os.path.isdir(_ssm_vault.path("Vault"))
     directories = [_ssm_vault.path("Vault")] if orphaned else []
+    directories += [path for path in [below_root(_exec.DIRECTORY)] if os.path.isdir(path)]
     if os.path.exists(below_root(RECORD)):
         names.append(RECORD)
     return Remains(credentials, names, directories)

@@ -471,6 +471,20 @@ gpu:
       type: list
       elements: str
       sample: [/dev/nvidiactl, nvidia-smi, nvidia-container-runtime]
+exec:
+  description: What ECS Exec needs, below C(/var/lib/ecs/deps/execute-command).
+  returned: always
+  type: dict
+  contains:
+    versions:
+      description: The versions of the SSM agent whose binaries are all there, oldest first.
+      type: list
+      elements: str
+      sample: [3.3.4108.0]
+    ca_bundle:
+      description: Whether the bundle of certificate authorities is there, and the same as the server's own.
+      type: bool
+      sample: true
 similarity_threshold:
   description:
     - How many percent of its hardware have to be as at registration for the SSM agent to take the server for the same
@@ -558,6 +572,7 @@ from typing import Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _credentials
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
@@ -933,7 +948,7 @@ def look_around(host: dict[str, Any], asked: dict[str, Any] | None) -> dict[str,
     from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
 
     missing = _preflight.missing_parts(host)
-    endpoints = [e for e in asked["endpoints"] if missing or e["what"] != _preflight.PACKAGES]
+    endpoints = _preflight.needed_endpoints(asked["endpoints"], missing)
     found, offset = _probe.look(endpoints, asked["environment"])
     return {"endpoints": found, "clock_offset": offset, "disk": _probe.disk(_preflight.needed_space(missing))}
 
@@ -976,6 +991,7 @@ def look() -> dict[str, Any]:
     started = properties.get(str(ssm_unit), {}).get("ExecMainStartTimestampMonotonic")
     result["ssm_config"] = look_at_ssm_config(reader, started)
     result["gpu"] = {"missing": [name for name, paths in GPU_PARTS.items() if not any(map(exists, paths))]}
+    result["exec"] = _exec.look(below_root)
     result["similarity_threshold"] = _ssm_vault.read_similarity_threshold()
     known = {u: properties.get(u, {}) for u in (ssm_unit, ECS_UNIT) if u}
     registration = result["ssm_agent"]["registration"]

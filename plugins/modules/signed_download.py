@@ -129,38 +129,12 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import fetch_url
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _gpg
-
-SMALL = 1024 * 1024  # no key and no signature is larger
-
-
-class Trouble(Exception):
-    """Something that a person must know, in a sentence."""
-
-
-def fetch(module: AnsibleModule, url: str, what: str, target: str, limit: int | None = None) -> None:
-    """Download to *target*, all of it or Trouble."""
-    response, info = fetch_url(module, url, timeout=module.params["timeout"], decompress=False)
-    status = info.get("status")
-    if status == 404 or (response is None and status in (403, 410)):
-        raise Trouble(f"There is no {what} at {url} (HTTP {status}).")
-    if response is None or not (status == 200 or (status is None and url.startswith("file:"))):
-        answer = f"HTTP {status}, " if status and status > 0 else ""
-        raise Trouble(f"Cannot download the {what} from {url}: {answer}{info.get('msg')}")
-    size = 0
-    with open(target, "wb") as stream:
-        try:
-            for block in iter(lambda: response.read(256 * 1024), b""):
-                size += len(block)
-                if limit is not None and size > limit:
-                    raise Trouble(f"What is at {url} is too large to be a {what}.")
-                stream.write(block)
-        except OSError as e:
-            raise Trouble(f"The download of the {what} from {url} broke off after {size} bytes: {e}") from e
-    announced = str(info.get("content-length", ""))
-    if announced.isdigit() and int(announced) != size:
-        raise Trouble(f"The download of the {what} from {url} broke off after {size} of {announced} bytes.")
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import SMALL
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import Trouble
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import fetch
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import pinned_fingerprint
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import read_keys
 
 
 def sha256(name: str) -> str:
@@ -202,11 +176,7 @@ class Verifier:
 
     def _read_keys(self) -> None:
         for entry in self._module.params["keys"]:
-            pinned = _gpg.normal_fingerprint(entry["fingerprint"])
-            if pinned is None:
-                raise Trouble(
-                    f"{entry['fingerprint']!r} is not the fingerprint of a key, which is 40 hexadecimal digits."
-                )
+            pinned = pinned_fingerprint(entry["fingerprint"])
             source = f"The key of {pinned}"
             text = (entry["key"] or "").encode()
             if not text:
@@ -215,10 +185,7 @@ class Verifier:
                 fetch(self._module, entry["url"], "key", name, SMALL)
                 with open(name, "rb") as stream:
                     text = stream.read()
-            try:
-                found = {key.fingerprint: key for key in _gpg.keys(text)}
-            except ValueError as e:
-                raise Trouble(f"{source} cannot be read: {e}.") from e
+            found = read_keys(source, text)
             if pinned not in found:
                 others = ", ".join(found) or "no key"
                 raise Trouble(f"{source} does not hold the key with the pinned fingerprint {pinned}, but {others}.")

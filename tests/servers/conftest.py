@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from argparse import Namespace
@@ -238,3 +240,38 @@ def aws(bed):
     bed.aws.forget_calls()
     yield bed.aws
     bed.aws.control("DELETE", "faults")
+
+
+class Signer:
+    """Keys that expire, in a GnuPG home of their own."""
+
+    def __init__(self, home):
+        self._command = [
+            "gpg",
+            "--homedir",
+            home,
+            "--batch",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]
+
+    def gpg(self, *args, at=None):
+        faked = ["--faked-system-time", at] if at else []
+        return subprocess.run([*self._command, *faked, *args], check=True, stdout=subprocess.PIPE).stdout.decode()
+
+    def make(self, name, expires, at=None):
+        self.gpg("--quick-gen-key", f"{name}@example.com", "rsa2048", "cert,sign", expires, at=at)
+        listing = self.gpg("--with-colons", "--list-keys", f"{name}@example.com").splitlines()
+        fingerprint = next(line.split(":")[9] for line in listing if line.startswith("fpr:"))
+        return {"fingerprint": fingerprint, "key": self.gpg("--armor", "--export", fingerprint)}
+
+
+@pytest.fixture(scope="module")
+def signer():
+    home = tempfile.mkdtemp(prefix="gpg")  # short: sockets lie in it
+    yield Signer(home)
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    shutil.rmtree(home)

@@ -28,6 +28,7 @@ STATES = {
     "moved": "joins the other cluster, node kept",
     "edited": "joins the other cluster, node kept",
     "machine": ANEW,
+    "snap": "registered by the snap, which stays",
     "original": "untouched",
     "clone": "registered anew, the original untouched",
     "other Region or account": "refused, nothing changed",

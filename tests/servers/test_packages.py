@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import tempfile
 import time
 from functools import partial
 
@@ -162,41 +160,6 @@ def test_pins_move_both_agents_and_their_tasks_stay(bed, aws, names, home):
     right(aws, before, OLD)
     assert task(bed, names[0]) == running
     assert register(*names, variables=back).recap(names[1])["changed"] == 0
-
-
-class Signer:
-    """Keys that expire, in a GnuPG home of their own."""
-
-    def __init__(self, home):
-        self._command = [
-            "gpg",
-            "--homedir",
-            home,
-            "--batch",
-            "--quiet",
-            "--pinentry-mode",
-            "loopback",
-            "--passphrase",
-            "",
-        ]
-
-    def gpg(self, *args, at=None):
-        faked = ["--faked-system-time", at] if at else []
-        return subprocess.run([*self._command, *faked, *args], check=True, stdout=subprocess.PIPE).stdout.decode()
-
-    def make(self, name, expires, at=None):
-        self.gpg("--quick-gen-key", f"{name}@example.com", "rsa2048", "cert,sign", expires, at=at)
-        listing = self.gpg("--with-colons", "--list-keys", f"{name}@example.com").splitlines()
-        fingerprint = next(line.split(":")[9] for line in listing if line.startswith("fpr:"))
-        return {"fingerprint": fingerprint, "key": self.gpg("--armor", "--export", fingerprint)}
-
-
-@pytest.fixture(scope="module")
-def signer():
-    home = tempfile.mkdtemp(prefix="gpg")  # short: sockets lie in it
-    yield Signer(home)
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-    shutil.rmtree(home)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ _SPEC = importlib.util.spec_from_file_location("node_policy", _SOURCE)
 policy = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(policy)
 
+# What the ECS agent looks for before it says that it can do ECS Exec.
+BINARIES = ("amazon-ssm-agent", "ssm-agent-worker", "ssm-session-worker")
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -56,7 +58,10 @@ class Server:
         world.iam("CreateRole", RoleName=role, AssumeRolePolicyDocument=json.dumps(TRUST))
         self.allow(document())
         self.node = agents_world.Node(world, packages, folder / "node")
-        self.node.path("/managed-agents/execute-command/bin").mkdir(parents=True)
+        for name in ("certs/tls-ca-bundle.pem", *(f"bin/3.3.4108.0/{binary}" for binary in BINARIES)):
+            file = self.node.path(f"/managed-agents/execute-command/{name}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
         activation = world.ssm("CreateActivation", IamRole=role)
         done = self.node.register(activation=(activation["ActivationId"], activation["ActivationCode"]))
         assert done.returncode == 0, done.stdout + done.stderr

@@ -24,10 +24,20 @@ PLAIN = (
     "ecs.capability.secrets.ssm.bootstrap.log-driver",
     "ecs.capability.secrets.ssm.environment-variables",
 )
-# ECS Exec is announced when its binaries are there.
-EXEC_BINARIES = "/managed-agents/execute-command/bin"
+# ECS Exec is announced when some version of its binaries is whole, and authorities are there.
+EXEC = "/managed-agents/execute-command"
+EXEC_BINARIES = ("amazon-ssm-agent", "ssm-agent-worker", "ssm-session-worker")
 # The agent names the API versions that changed something for it, not each one.
 API_MINORS = (17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 44)
+
+
+def can_execute():
+    try:
+        versions = os.listdir(f"{EXEC}/bin")
+    except OSError:
+        return False
+    whole = any(all(os.path.isfile(f"{EXEC}/bin/{one}/{name}") for name in EXEC_BINARIES) for one in versions)
+    return whole and os.path.isfile(f"{EXEC}/certs/tls-ca-bundle.pem")
 
 
 def attributes(config, docker):
@@ -37,7 +47,7 @@ def attributes(config, docker):
     names += [f"com.amazonaws.ecs.capability.docker-remote-api.1.{minor}" for minor in minors]
     if config.external:
         names.append("ecs.capability.external")
-    if os.path.isdir(EXEC_BINARIES):
+    if can_execute():
         names.append("ecs.capability.execute-command")
     found = [{"name": name} for name in sorted(names)]
     found += [{"name": "ecs.os-type", "value": "linux"}, {"name": "ecs.os-family", "value": "LINUX"}]

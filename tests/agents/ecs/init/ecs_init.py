@@ -17,6 +17,7 @@ CACHE = "/var/cache/ecs"
 STATE = CACHE + "/state"
 TARBALL = CACHE + "/ecs-agent.tar"
 DESIRED = CACHE + "/desired-image"
+EXEC = "/var/lib/ecs/deps/execute-command"
 CONFIGS = ("/var/lib/ecs/ecs.config", "/etc/ecs/ecs.config")
 LOG = "/var/log/ecs/ecs-init.log"
 IMAGE = "amazon/amazon-ecs-agent:latest"
@@ -281,6 +282,9 @@ def binds():
     ]
     if external():
         found.append("/root/.aws:/rotatingcreds:ro")
+    for name in ("bin", "certs"):  # of ECS Exec
+        if os.path.isdir(f"{EXEC}/{name}"):
+            found.append(f"{EXEC}/{name}:/managed-agents/execute-command/{name}:ro")
     for path in ("/lib64", "/etc/pki", "/etc/alternatives"):
         if os.path.isdir(path):
             found.append(f"{path}:{path}:ro")

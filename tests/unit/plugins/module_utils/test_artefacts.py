@@ -113,3 +113,29 @@ def test_a_fleet_of_several_kinds_needs_each_package_once():
     for artefact in result:
         assert artefact["url"].endswith("/" + artefact["path"])
         assert artefact["signature_url"].endswith("/" + artefact["signature_path"])
+
+
+@pytest.mark.parametrize("family", ["debian", "rhel"])
+def test_the_binaries_of_ecs_exec(family):
+    result = found(family=family, exec=True, ssm_agent_version="3.3.4108.0")["amazon-ssm-agent-binaries"]
+    path = "amazon-ssm-eu-west-1/3.3.4108.0/linux_amd64/amazon-ssm-agent-binaries.tar.gz"
+    assert (result["url"], result["signature_url"]) == (f"{S3}/{path}", f"{S3}/{path}.sig")
+    assert result["gpg_keys"][0]["fingerprint"] == "A" * 40 and "checksum" not in result
+    assert result["file"] == "ecs_anywhere-amazon-ssm-agent-binaries.tar.gz"
+
+
+def test_a_checksum_is_checked_instead_of_the_signature_that_there_is_not():
+    digest = f"sha256:{'0' * 64}"
+    both = {"architecture": ["amd64", "arm64"], "exec": True, "ssm_agent_version": "3.3.4108.0"}
+    result = artefacts({**SERVER, **both, "exec_checksums": {"amd64": digest, "arm64": None}}, KEYS)
+    binaries = [a for a in result if a["name"] == "amazon-ssm-agent-binaries"]
+    assert [(a.get("checksum"), a["signature_url"] is None, a["signature_path"] is None) for a in binaries] == [
+        (digest, True, True),
+        (None, False, False),
+    ]
+    assert all(a["signature_url"] for a in result if a["name"] != "amazon-ssm-agent-binaries")
+
+
+def test_there_is_no_newest_of_the_binaries():
+    with pytest.raises(ValueError, match="name it as ecs_anywhere_ssm_agent_version"):
+        found(exec=True)

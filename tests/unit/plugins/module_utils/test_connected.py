@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import missing
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import progress
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import CAPABILITY
 
 ONLINE = {"ping_status": "Online", "computer_name": "edge1"}
 ACTIVE = {"status": "ACTIVE", "agent_connected": True}
@@ -42,6 +43,17 @@ def instance(ssm, ecs, number=1):
 )
 def test_missing(ssm, ecs, seen):
     assert missing([instance(ssm, ecs)]) == ({"mi-1": seen} if seen else {})
+
+
+@pytest.mark.parametrize(
+    "attributes, seen",
+    [({}, "ECS ACTIVE, connected, ECS does not list ecs.capability.execute-command"), ({CAPABILITY: None}, None)],
+)
+def test_who_is_to_be_able_to_execute_commands_has_to_say_so(attributes, seen):
+    one = instance(ONLINE, {**ACTIVE, "attributes": attributes})
+    found = missing([one], {"mi-1": {"exec": True}})
+    assert found == {} if seen is None else found["mi-1"].endswith(seen)
+    assert missing([one], {"mi-1": {}}) == missing([one]) == {}
 
 
 def test_progress_counts_and_names():

@@ -129,3 +129,11 @@ def key(created, expires):
 def test_expiry_warning(pinned, said):
     warning = _gpg.expiry_warning(pinned, 100 * DAY)
     assert warning is None if said is None else said in warning
+
+
+def test_armoured_again_a_key_is_what_it_was():
+    for size in (1, 2, 3, 47, 48, 49, 500):
+        data = bytes(n % 251 for n in range(size))
+        text = _gpg.armour(data)
+        assert _gpg.dearmour(text.encode()) == data
+        assert max(map(len, text.splitlines())) <= 64

@@ -107,7 +107,13 @@ INSTANCE = {
         "computer_name": "edge1",
         "agent_version": "3.3.4108.0",
     },
-    "ecs": {"container_instance_arn": ARN, "status": "ACTIVE", "agent_connected": True, "agent_version": "1.105.1"},
+    "ecs": {
+        "container_instance_arn": ARN,
+        "status": "ACTIVE",
+        "agent_connected": True,
+        "agent_version": "1.105.1",
+        "attributes": {},
+    },
     "duplicates": [],
 }
 
@@ -367,6 +373,45 @@ def test_registration_only_when_no_identity_can_be_kept(host, steps, reason):
 )
 def test_a_pin_is_the_version_and_an_empty_one_leaves_it(option, value, planned):
     assert names(plan(wanted={**WANTED, option: value})) == planned
+
+
+SNAP_UNIT = {**UNIT, "name": "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
+SNAP = changed(RIGHT, "ssm_agent", {**RIGHT["ssm_agent"], "source": "snap", "version": "3.3.4108.0", "unit": SNAP_UNIT})
+
+
+def test_a_snap_is_used_as_it_is():
+    assert plan(SNAP)["steps"] == []
+    assert plan(SNAP, wanted={**WANTED, "ssm_agent_version": "3.3.4108.0"})["steps"] == []
+    half = plan(changed(SNAP, "package_manager:half_installed", ["amazon-ssm-agent"]))
+    assert "install_ssm_agent" not in names(half)
+    stopped = plan(changed(SNAP, "ssm_agent:unit", {**SNAP_UNIT, "active_state": "inactive"}))
+    assert names(stopped) == ["start", "wait"]
+    assert stopped["steps"][0]["reason"] == f"{SNAP_UNIT['name']} is inactive"
+
+
+def test_the_version_of_a_snap_cannot_be_chosen():
+    (problem,) = plan(SNAP, wanted={**WANTED, "ssm_agent_version": "3.3.3050.0"})["problems"]
+    assert problem.startswith(
+        "its SSM agent is a snap of version 3.3.4108.0, and ecs_anywhere_ssm_agent_version is 3.3.3050"
+    )
+
+
+@pytest.mark.parametrize(
+    "package, source, pin, reason",
+    [
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "27.5.1", None),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "", None),
+        ("5:27.5.1-1~debian.12~bookworm", "distro", "", None),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "27.5", "Docker is 27.5.1-1~debian.12~bookworm, wanted is 27.5"),
+        ("5:27.5.1-1~debian.12~bookworm", "docker", "28.0.4", "wanted is 28.0.4"),
+        ("28.0.4-1.el9", "docker", "27.5.1", "Docker is 28.0.4-1.el9, wanted is 27.5.1"),
+    ],
+)
+def test_a_pinned_docker_is_that_version(package, source, pin, reason):
+    host = changed(RIGHT, "docker", {**RIGHT["docker"], "package": "docker-ce", "package_version": package})
+    result = plan(host, wanted={**WANTED, "docker_source": source, "docker_version": pin})
+    assert names(result) == ([] if reason is None else ["install_docker", "start", "wait"])
+    assert reason is None or reason in result["steps"][0]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,22 @@ def test_endpoints_that_were_set_otherwise():
     assert "packages" not in addresses(package_base_url="file:///mirror")
     assert addresses(package_base_url="http://mirror:8080/aws")["packages"] == "mirror:8080"
     assert addresses(package_base_url="http://mirror/aws")["packages"] == "mirror:80"
+    assert "docker packages" not in addresses(docker_source="distro", docker_base_url="https://download.docker.com")
+    docker = addresses(docker_source="docker", docker_base_url="https://download.docker.com")
+    assert docker["docker packages"] == "download.docker.com:443"
+
+
+@pytest.mark.parametrize(
+    "missing, asked",
+    [
+        ([], ["ecs"]),
+        (["ecs_agent"], ["ecs", "packages"]),
+        (["docker"], ["ecs", "packages", "docker packages"]),
+    ],
+)
+def test_where_packages_are_matters_to_who_needs_some(missing, asked):
+    endpoints = [{"what": what} for what in ("ecs", "packages", "docker packages")]
+    assert [e["what"] for e in _preflight.needed_endpoints(endpoints, missing)] == asked
     assert addresses(ssm_config={"Ssm": {"Endpoint": "https://vpce:8443"}})["ssm"] == "vpce:8443"
     assert addresses(ssm_config={"Mgs": {"Endpoint": "vpce"}})["ssmmessages"] == "vpce:443"
     assert addresses(ssm_config={"Agent": {"ServiceDomain": "corp"}})["ec2messages"] == "ec2messages.eu-west-1.corp:443"

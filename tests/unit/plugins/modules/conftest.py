@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import importlib
 import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
 import time
 
 import boto3
@@ -112,3 +119,92 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(AnsibleAWSModule, "client", _client)
     return sent
+
+
+class Keys:
+    """Keys of a temporary GnuPG home."""
+
+    def __init__(self, home):
+        self._home = home
+
+    def gpg(self, *args, at=None, text=None):
+        faked = ["--faked-system-time", at] if at else []
+        command = [
+            "gpg",
+            "--homedir",
+            self._home,
+            "--batch",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]
+        return subprocess.run(
+            [*command, *faked, *args], check=True, capture_output=True, input=text, env={**os.environ, "LC_ALL": "C"}
+        ).stdout
+
+    def make(self, name, *, expires="never", algorithm="ed25519", at=None):
+        user = f"{name} <{name}@example.com>"
+        self.gpg("--quick-gen-key", user, algorithm, "cert,sign", expires, at=at)
+        return self.fingerprint(name)
+
+    def fingerprint(self, name):
+        return next(line for line in self.listing(name) if line[0] == "fpr")[9]
+
+    def listing(self, name):
+        output = self.gpg("--with-colons", "--list-keys", f"{name}@example.com").decode()
+        return [line.split(":") for line in output.splitlines()]
+
+    def public(self, *names, armour=True):
+        return self.gpg(*(["--armor"] if armour else []), "--export", *(f"{name}@example.com" for name in names))
+
+    def sign(self, name, content, *, at=None, options=("--detach-sign",)):
+        return self.gpg("--local-user", f"{name}@example.com", *options, at=at, text=content)
+
+
+@pytest.fixture(scope="session")
+def keys():
+    home = tempfile.mkdtemp(prefix="gpg")  # short: sockets lie in it
+    keys = Keys(home)
+    keys.make("ours")
+    keys.make("theirs")
+    keys.make("soon", expires="30d", algorithm="rsa2048")
+    keys.make("expired", expires="20200601T000000", at="20200101T000000")
+    with_subkey = keys.make("subkey")
+    keys.gpg("--quick-add-key", with_subkey, "ed25519", "sign", "never")
+    keys.make("revoked")
+    yield keys
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    shutil.rmtree(home)
+
+
+class Served:
+    def __init__(self, directory):
+        self.directory = directory
+        self.requests = []
+        self.url = ""
+
+    def put(self, name, content):
+        (self.directory / name).write_bytes(content)
+        return f"{self.url}/{name}"
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    served = Served(tmp_path / "www")
+    served.directory.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            served.requests.append(self.path)
+
+    handler = functools.partial(Handler, directory=str(served.directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        served.url = f"http://127.0.0.1:{server.server_port}"
+        yield served
+        server.shutdown()

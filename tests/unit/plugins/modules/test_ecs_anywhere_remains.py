@@ -78,6 +78,15 @@ def test_check_tells_it_the_run_removes_it_and_the_next_has_nothing_to_do(server
     assert clean() == {**clean(), "changed": False, "removed": []}
 
 
+def test_what_ecs_exec_needed_goes(server, clean):
+    server("/var/lib/ecs/deps/execute-command/bin/3.3.4108.0/ssm-agent-worker")
+    kept = server("/var/lib/ecs/deps/other/file")
+    directory = str(server.path("/var/lib/ecs/deps/execute-command"))
+    assert clean(check=True)["removed"] == [directory] == clean()["removed"]
+    assert kept.exists() and not server.path("/var/lib/ecs/deps/execute-command").exists()
+    assert not clean()["changed"]
+
+
 def test_a_file_of_credentials_keeps_what_others_wrote_and_its_mode(server, clean):
     server(_remains.RECORD, record())
     path = server(CREDENTIALS, AGENTS + OWN)
