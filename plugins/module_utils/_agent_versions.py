@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import tarfile
 
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
@@ -52,6 +51,8 @@ def _members(archive: bytes) -> dict[str, bytes]:
 
 def deb_version(beginning: bytes) -> str:
     """The version of a Debian package, of which the first part is enough. Raises ValueError, with a sentence."""
+    import tarfile  # here, as a read of a server compares versions and nothing else
+
     members = _members(beginning)
     name = next((member for member in members if member.startswith("control.tar")), None)
     if name is None:

@@ -33,8 +33,8 @@ options:
     type: str
   ecs_agent_url:
     description:
-      - The address of the newest package of the ECS agent, in which V(SUFFIX) is replaced by C(amd64.deb), C(arm64.deb),
-        C(x86_64.rpm) or C(aarch64.rpm), as the server has it. Not given means not to ask.
+      - The address of the newest package of the ECS agent, in which V(SUFFIX) is replaced by C(amd64.deb),
+        C(arm64.deb), C(x86_64.rpm) or C(aarch64.rpm), as the server has it. Not given means not to ask.
     type: str
   ssm_agent_version:
     description: The version that is wanted, if not the newest.

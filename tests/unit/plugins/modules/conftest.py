@@ -50,6 +50,14 @@ def _on_a_server(monkeypatch):
     monkeypatch.setattr(_internal, "is_controller", False)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_was_warned():
+    """Ansible keeps warnings for the life of a process, which here is that of many modules."""
+    from ansible.module_utils.common import warnings
+
+    warnings._global_warnings.clear()
+
+
 @pytest.fixture
 def run(capsys):
     """run("ssm_activation", check=True, state="present", ...) -> what main() printed, as a dictionary."""
