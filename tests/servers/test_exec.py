@@ -82,7 +82,7 @@ def test_it_is_set_up_and_follows_the_agent(server, aws, run):
     assert run(NEW, package_transport="controller").returncode == 0
     assert server.on(NAME, LOOK).splitlines()[:-1] == files(OLD, NEW)
     asked = [call["key"] for call in aws.calls(operation="GetObject")]
-    assert f"{NEW}/linux_amd64/amazon-ssm-agent-binaries.tar.gz.sig" in asked
+    assert f"amazon-ssm-us-east-1/{NEW}/linux_amd64/amazon-ssm-agent-binaries.tar.gz.sig" in asked
     assert run(OLD).returncode == 0  # down again: the newer ones would be taken
     assert server.on(NAME, LOOK).splitlines()[:-1] == files(OLD)
     assert CAPABILITY in capabilities(aws)
