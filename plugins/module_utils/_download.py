@@ -6,6 +6,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from typing import Any
+from typing import Callable
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _gpg
@@ -54,3 +60,18 @@ def read_keys(source: str, text: bytes) -> dict[str, _gpg.Key]:
         return {key.fingerprint: key for key in _gpg.keys(text)}
     except ValueError as e:
         raise Trouble(f"{source} cannot be read: {e}.") from e
+
+
+def run(module: AnsibleModule, ensure: Callable[[AnsibleModule, str], dict[str, Any]]) -> None:
+    """End the module with what *ensure* did, which has the module's environment and a private directory."""
+    os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
+    directory = tempfile.mkdtemp(dir=module.tmpdir)  # mode 0700
+    try:
+        result = ensure(module, directory)
+    except Trouble as e:
+        module.fail_json(msg=str(e))
+    except OSError as e:
+        module.fail_json(msg=f"Cannot write {module.params['dest']}: {e.strerror or e}.")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    module.exit_json(**result)

@@ -87,8 +87,6 @@ fingerprints:
 """
 
 import os
-import shutil
-import tempfile
 import time
 from typing import Any
 
@@ -99,6 +97,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import fetch
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import pinned_fingerprint
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import read_keys
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import run
 
 
 def trusted(module: AnsibleModule, directory: str) -> list[_gpg.Key]:
@@ -162,17 +161,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
-    directory = tempfile.mkdtemp(dir=module.tmpdir)  # mode 0700
-    try:
-        result = ensure(module, directory)
-    except Trouble as e:
-        module.fail_json(msg=str(e))
-    except OSError as e:
-        module.fail_json(msg=f"Cannot write {module.params['dest']}: {e.strerror or e}.")
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    module.exit_json(**result)
+    run(module, ensure)
 
 
 if __name__ == "__main__":

@@ -122,9 +122,7 @@ key_expires:
 
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
 import time
 from typing import Any
 
@@ -135,6 +133,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import fetch
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import pinned_fingerprint
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import read_keys
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import run
 
 
 def sha256(name: str) -> str:
@@ -297,17 +296,7 @@ def main() -> None:
     )
     if module.params["signature_url"] and not module.params["keys"]:
         module.fail_json(msg="A signature proves nothing without pinned keys: signature_url needs keys.")
-    os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
-    directory = tempfile.mkdtemp(dir=module.tmpdir)  # mode 0700
-    try:
-        result = ensure(module, directory)
-    except Trouble as e:
-        module.fail_json(msg=str(e))
-    except OSError as e:
-        module.fail_json(msg=f"Cannot write {module.params['dest']}: {e.strerror or e}.")
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    module.exit_json(**result)
+    run(module, ensure)
 
 
 if __name__ == "__main__":

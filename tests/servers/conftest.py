@@ -275,3 +275,10 @@ def signer():
     yield Signer(home)
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
     shutil.rmtree(home)
+
+
+@pytest.fixture
+def pinned():
+    """The keys of the stand-in agents, as the inventory has them."""
+    group = json.loads((testbed.BED / "inventory.json").read_text())["all"]["children"]["edge_servers"]
+    return group["vars"]["ecs_anywhere_gpg_keys"]

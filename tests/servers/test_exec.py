@@ -82,7 +82,7 @@ def test_it_is_set_up_and_follows_the_agent(server, aws, run):
     assert run(NEW, package_transport="controller").returncode == 0
     assert server.on(NAME, LOOK).splitlines()[:-1] == files(OLD, NEW)
     asked = [call["key"] for call in aws.calls(operation="GetObject")]
-    assert f"{NEW}/linux_amd64/amazon-ssm-agent-binaries.tar.gz.sig" in asked
+    assert f"amazon-ssm-us-east-1/{NEW}/linux_amd64/amazon-ssm-agent-binaries.tar.gz.sig" in asked
     assert run(OLD).returncode == 0  # down again: the newer ones would be taken
     assert server.on(NAME, LOOK).splitlines()[:-1] == files(OLD)
     assert CAPABILITY in capabilities(aws)
@@ -92,7 +92,12 @@ def test_it_is_set_up_and_follows_the_agent(server, aws, run):
 
 def test_an_agent_that_has_not_seen_it_is_restarted(server, aws, run):
     """As a run leaves it that was killed between the two."""
-    server.on(NAME, f"mv {DIRECTORY} /root/aside; systemctl restart ecs; mv /root/aside {DIRECTORY}")
+    fetch = "import urllib.request as u; u.urlopen('http://127.0.0.1:51678/v1/metadata')"
+    server.on(
+        NAME,
+        f"mv {DIRECTORY} /root/aside; systemctl restart ecs; "
+        f'timeout 60 sh -c "until python3 -c \\"{fetch}\\" 2>/dev/null; do sleep 1; done"; mv /root/aside {DIRECTORY}',
+    )
     checked = run(OLD, "--check")
     assert f"restart_ecs_agent: ECS does not list {CAPABILITY}" in checked.text
     assert run(OLD).returncode == 0
@@ -111,7 +116,7 @@ def test_what_is_not_proven_is_not_put_in_place(server, aws, run, other):
     other.with_name(other.name + ".sig").unlink()
     digest = {"amd64": f"sha256:{hashlib.sha256(other.read_bytes()).hexdigest()}"}
     for variables, sentence in (
-        ({}, "There is no signature at"),
+        ({}, "Cannot download the signature from"),
         (
             {"exec_checksums": {"amd64": f"sha256:{'0' * 64}"}},
             f"Its SHA-256 is {digest['amd64'].partition(':')[2]}, not",
@@ -126,12 +131,13 @@ def test_what_is_not_proven_is_not_put_in_place(server, aws, run, other):
     assert server.on(NAME, LOOK).splitlines()[:-1] == files(OLD)
 
 
-def test_a_mirror_has_it(server, aws, tmp_path):
+def test_a_mirror_has_it(server, aws, tmp_path, pinned):
     variables = {
         "ecs_anywhere_mirror_directory": str(tmp_path / "mirror"),
         "ecs_anywhere_mirror_regions": ["us-east-1"],
         "ecs_anywhere_mirror_architectures": ["amd64"],
         "ecs_anywhere_exec": True,
+        "ecs_anywhere_gpg_keys": pinned,
     }
     playbook = "hybrid.ecs_anywhere.mirror"
     refused = server.register(playbook=playbook, variables=variables)

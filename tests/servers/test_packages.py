@@ -11,7 +11,6 @@ import time
 from functools import partial
 
 import pytest
-from conftest import testbed
 
 OLD = {"ecs_anywhere_ssm_agent_version": "3.3.3050.0", "ecs_anywhere_ecs_agent_version": "1.104.0"}
 NEW = {"ecs_anywhere_ssm_agent_version": "3.3.4108.0", "ecs_anywhere_ecs_agent_version": "1.105.1"}
@@ -160,13 +159,6 @@ def test_pins_move_both_agents_and_their_tasks_stay(bed, aws, names, home):
     right(aws, before, OLD)
     assert task(bed, names[0]) == running
     assert register(*names, variables=back).recap(names[1])["changed"] == 0
-
-
-@pytest.fixture
-def pinned():
-    """The keys of the stand-in agents, as the inventory has them."""
-    group = json.loads((testbed.BED / "inventory.json").read_text())["all"]["children"]["edge_servers"]
-    return group["vars"]["ecs_anywhere_gpg_keys"]
 
 
 def mirror(bed, directory, variables, **how):
