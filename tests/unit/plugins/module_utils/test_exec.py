@@ -21,8 +21,8 @@ EXEC = {**WANTED, "exec": True}
 LISTED = changed(INSTANCE, "ecs:attributes", {_exec.CAPABILITY: None})
 
 
-def host(*versions, ca_bundle=True, base=RIGHT):
-    return changed(base, "exec", {"versions": list(versions), "ca_bundle": ca_bundle})
+def host(*versions, ca_bundle=True, base=None):
+    return changed(base or RIGHT, "exec", {"versions": list(versions), "ca_bundle": ca_bundle})
 
 
 @pytest.mark.parametrize(
