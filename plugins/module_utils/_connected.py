@@ -17,14 +17,20 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import c
 NAMED = 5
 
 
-# By managed instance id, what is waited for of its agents: {"ssm": "3.3.4108.0", "ecs": "1.105.1", "exec": True}.
+# By managed instance id, what is waited for of its agents: {"ssm": "3.3.4108.0", "ecs": "1.105.1", "exec": True}. With
+# "draining" it is known to drain meanwhile.
 Versions = Mapping[str, Mapping[str, Any]]
 
 
 def agents_wanted(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What AWS has to say of the agents of a server, from the role's variables."""
     versions = {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]}
-    return {**versions, "exec": True} if wanted.get("exec") else versions
+    return {**versions, **{key: True for key in ("exec", "draining") if wanted.get(key)}}
+
+
+def serves(ecs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a container instance has the status that it should have."""
+    return ecs.get("status") == "ACTIVE" or (ecs.get("status") == "DRAINING" and bool(wanted.get("draining")))
 
 
 def other_versions(
@@ -48,8 +54,9 @@ def missing(instances: Iterable[Mapping[str, Any]], versions: Versions | None = 
     for instance in instances:
         ssm = instance["ssm"] or {}
         ecs = instance["ecs"] or {}
-        others = other_versions(ssm, ecs, (versions or {}).get(instance["managed_instance_id"]) or {})
-        is_there = ssm.get("ping_status") == "Online" and ecs.get("status") == "ACTIVE" and ecs.get("agent_connected")
+        wanted = (versions or {}).get(instance["managed_instance_id"]) or {}
+        others = other_versions(ssm, ecs, wanted)
+        is_there = ssm.get("ping_status") == "Online" and serves(ecs, wanted) and ecs.get("agent_connected")
         if is_there and not others:
             continue
         name = ssm.get("computer_name")

@@ -140,6 +140,9 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     "upgrade": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
+        # with ecs_anywhere_upgrade_drain
+        Right("DrainInstances", ("ecs:UpdateContainerInstancesState", "ecs:ListTasks"), (INSTANCE,)),
+        Right("StopTasks", ("ecs:DescribeTasks", "ecs:StopTask"), (TASK,)),
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
     ),
 }

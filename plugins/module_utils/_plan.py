@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._agent_versions import upstream as agent_version
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import agents_wanted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import other_versions
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import serves
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import pin_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import upstream
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import capability_reason
@@ -80,7 +81,7 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
         )
     node = _node(aws, instance_id)
     ecs = node.get("ecs") or {}
-    if ecs.get("status") == "DRAINING":
+    if ecs.get("status") == "DRAINING" and not wanted.get("draining"):
         problems.append(
             f"its container instance {ecs['container_instance_arn']} is DRAINING: somebody drained it on purpose. Set "
             "it ACTIVE in ECS, or leave the server out of the run"
@@ -252,7 +253,7 @@ def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
         reasons.append(f"Systems Manager says {ssm['ping_status']}")
     if not ecs:
         reasons.append("the cluster does not list the container instance")
-    elif ecs["status"] != "ACTIVE" or not ecs["agent_connected"]:
+    elif not serves(ecs, wanted) or not ecs["agent_connected"]:
         connected = "connected" if ecs["agent_connected"] else "not connected"
         reasons.append(f"ECS says {ecs['status']}, agent {connected}")
     else:

@@ -89,6 +89,7 @@ options:
     description:
       - With O(wait), versions of agents that have to be seen before an instance counts as there, by managed instance
         id. Each is a dictionary with C(ssm), C(ecs) or both. An upgrade is over when the new agents are connected.
+      - With V(true) as C(draining), a container instance may be DRAINING as well as ACTIVE.
       - With V(true) as C(exec), ECS has to list the capability C(ecs.capability.execute-command) of it as well.
     type: dict
     default: {}

@@ -45,6 +45,12 @@ def test_missing(ssm, ecs, seen):
     assert missing([instance(ssm, ecs)]) == ({"mi-1": seen} if seen else {})
 
 
+def test_who_is_known_to_drain_may_drain():
+    one = instance(ONLINE, {"status": "DRAINING", "agent_connected": True})
+    assert missing([one], {"mi-1": {"draining": True}}) == {}
+    assert list(missing([one], {"mi-1": {"ecs": ""}})) == ["mi-1"]
+
+
 @pytest.mark.parametrize(
     "attributes, seen",
     [({}, "ECS ACTIVE, connected, ECS does not list ecs.capability.execute-command"), ({CAPABILITY: None}, None)],

@@ -887,6 +887,15 @@ def test_only_external_instances_are_upgraded():
         assert result["steps"] == []
 
 
+def test_who_was_drained_for_an_upgrade_is_not_refused():
+    draining = changed(INSTANCE, "ecs:status", "DRAINING")
+    assert "somebody drained it on purpose" in plan(instance=draining)["problems"][0]
+    drained = {**WANTED, "upgrade": True, "draining": True}
+    assert plan(instance=draining, wanted=drained) == plan()
+    newer = plan(instance=draining, wanted={**drained, "ecs_agent_version": "1.106.0"})
+    assert names(newer) == ["install_ecs_agent", "start", "restart_ecs_agent", "wait"]
+
+
 def test_an_upgrade_moves_nobody():
     elsewhere = changed(RIGHT, "ecs_agent:introspection:cluster", "other")
     result = plan(elsewhere, wanted={**WANTED, "upgrade": True})

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the hybrid.ecs_anywhere authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Upgrades of the agents: what a check tells, drained or not, the way back of one whose new agent does not start."""
+
+from __future__ import annotations
+
+import pytest
+from test_leave import operator
+from test_packages import NEW
+from test_packages import OLD
+from test_packages import right
+from test_packages import seen
+from test_packages import versions
+
+UPGRADE = "hybrid.ecs_anywhere.upgrade"
+NAMES = ("up1", "up2")
+OLDER, NEWER = list(OLD.values()), list(NEW.values())
+
+
+@pytest.fixture(scope="module")
+def registered(bed):
+    bed.aws.control("POST", "reset")
+    bed.aws.client("ecs").create_cluster(clusterName="edge")
+    bed.add(*NAMES, docker=True)
+    yield
+    bed.remove(*NAMES)
+
+
+@pytest.fixture
+def old(bed, aws, registered):
+    """Both with agents of yesterday. Who they are to AWS, and somebody who may upgrade them and nothing else."""
+    assert bed.register(*NAMES, variables=OLD, timeout=600).returncode == 0
+    limited = operator(aws, "upgrade")
+    aws.forget_calls()
+    yield seen(aws), limited
+    iam = aws.client("iam")
+    for key in iam.list_access_keys(UserName="upgrade")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="upgrade", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="upgrade", PolicyName="upgrade")
+    iam.delete_user(UserName="upgrade")
+
+
+def test_a_check_tells_and_changes_nothing_and_a_second_run_has_nothing_to_do(bed, aws, old):
+    before, limited = old
+    checked = bed.register(*NAMES, playbook=UPGRADE, options=["--check", "--diff"], environment=limited)
+    assert checked.returncode == 0
+    assert checked.text.count("the ECS agent is 1.104.0-1, wanted is 1.105.1") == 2
+    assert aws.operations(writes=True) == []
+    assert [versions(bed, name) for name in NAMES] == [OLDER] * 2
+
+    assert bed.register(*NAMES, playbook=UPGRADE, environment=limited, timeout=600).returncode == 0
+    right(aws, before, NEW)
+    assert aws.operations(writes=True) == []
+    again = bed.register(*NAMES, playbook=UPGRADE, environment=limited)
+    assert [again.recap(name)["changed"] for name in NAMES] == [0, 0]
+
+
+def test_servers_are_drained_together_if_that_is_wanted(bed, aws, old):
+    before, limited = old
+    variables = {"ecs_anywhere_upgrade_drain": True, "ecs_anywhere_serial": "100%"}
+    checked = bed.register(*NAMES, playbook=UPGRADE, variables=variables, options=["--check"], environment=limited)
+    assert checked.returncode == 0
+    assert aws.operations(writes=True) == []
+
+    done = bed.register(*NAMES, playbook=UPGRADE, variables=variables, environment=limited, timeout=600)
+    assert done.returncode == 0
+    right(aws, before, NEW)
+    assert aws.operations(writes=True) == ["UpdateContainerInstancesState"] * 2
+    assert {i["status"] for i in aws.container_instances()} == {"ACTIVE"}
+    again = bed.register(*NAMES, playbook=UPGRADE, variables=variables, environment=limited)
+    assert [again.recap(name)["changed"] for name in NAMES] == [0, 0]
+
+
+def test_who_does_not_come_back_gets_the_old_agents_and_the_others_wait(bed, aws, old):
+    before, limited = old
+    drop_in = "/etc/systemd/system/ecs.service.d"
+    bed.on(
+        NAMES[0],
+        f"mkdir -p {drop_in} && printf '[Service]\\nExecStartPre=/bin/sh -c \"! dpkg-query -W amazon-ecs-init "
+        f"| grep -q 1.105.1\"\\n' >{drop_in}/t.conf && systemctl daemon-reload",
+    )
+    variables = {"ecs_anywhere_upgrade_drain": True, "ecs_anywhere_serial": 1, "ecs_anywhere_wait_timeout": 30}
+    try:
+        run = bed.register(*NAMES, playbook=UPGRADE, variables=variables, environment=limited, timeout=600)
+    finally:
+        bed.on(NAMES[0], f"rm -r {drop_in} && systemctl daemon-reload")
+    assert run.returncode != 0
+    assert "went back to what it was, and is connected. No further server is upgraded" in run.text
+    assert [versions(bed, name) for name in NAMES] == [OLDER] * 2
+    right(aws, before, OLD)
+    assert {i["status"] for i in aws.container_instances()} == {"ACTIVE"}
