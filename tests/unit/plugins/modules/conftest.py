@@ -176,7 +176,7 @@ def keys():
     keys.make("revoked")
     yield keys
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)  # the sockets of gpg's agent go by themselves
 
 
 class Served:
