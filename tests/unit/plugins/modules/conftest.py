@@ -18,6 +18,7 @@ import time
 
 import boto3
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from botocore.stub import Stubber
 
@@ -27,7 +28,8 @@ CREDENTIALS = {"access_key": "AKIAEXAMPLE000000000", "secret_key": "example", "r
 
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch):
-    """No profile, key or endpoint of the person who runs the tests takes part in them."""
+    """No profile, key or endpoint of the person who runs the tests takes part in them, and no other test's warning."""
+    warnings._global_warnings.clear()
     for name in (
         "AWS_PROFILE",
         "AWS_DEFAULT_PROFILE",
@@ -184,7 +186,7 @@ def keys():
     keys.make("revoked")
     yield keys
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)  # the sockets of gpg's agent go by themselves
 
 
 class Served:
