@@ -88,6 +88,8 @@ def _ecs_resource(call: Call, principal: Principal) -> str:
     instance = p.get("containerInstanceArn") or p.get("containerInstance")
     if call.operation == "DescribeContainerInstances" or call.operation == "UpdateContainerInstancesState":
         instance = (p.get("containerInstances") or ["*"])[0]
+    if call.operation in ("PutAttributes", "DeleteAttributes"):
+        instance = (p.get("attributes") or [{}])[0].get("targetId", "*")
     if instance:
         return member("container-instance", instance)
     if call.operation in ("StopTask", "DescribeTasks"):
