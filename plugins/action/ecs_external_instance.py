@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _passes
-
-display = Display()
-
-SECONDS_BETWEEN_LOOKS = 5
+from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils._watch import watch
 
 
 class ActionModule(ActionBase):
@@ -23,31 +18,26 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        start = time.monotonic()
         first = self._execute_module(module_args=args, task_vars=task_vars)
         result.update(first)
         if not boolean(args.get("wait", True)) or not first.get("unfinished"):
             return result
 
-        timeout = float(args.get("wait_timeout", 600))  # the module has looked whether it is a number
-        where = args.get("cluster") or "Systems Manager"
-        said = None
-        while result["unfinished"]:
-            line = _passes.progress(result)
-            if line != said:
-                display.display(f"{where}: {line}")
-                said = line
-            if time.monotonic() - start >= timeout:
-                return self._given_up(args, first, _passes.timed_out(result, timeout), task_vars)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            later = self._execute_module(
-                module_args={**args, "managed_instance_ids": result["unfinished"]}, task_vars=task_vars
+        def look(so_far: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = self._execute_module(
+                module_args={**args, "managed_instance_ids": so_far["unfinished"]}, task_vars=task_vars
             )
-            if "instances" not in later:
-                return {**result, **later, "changed": result["changed"]}
-            result = _passes.merged(result, later)
-        display.display(f"{where}: {_passes.progress(result)}")
-        return result
+            return answer
+
+        return watch(
+            result,
+            look,
+            _passes.merged,
+            _passes.progress,
+            lambda so_far, timeout: self._given_up(args, first, _passes.timed_out(so_far, timeout), task_vars),
+            args.get("cluster") or "Systems Manager",
+            float(args.get("wait_timeout", 600)),  # the module has looked whether it is a number
+        )
 
     def _given_up(
         self, args: dict[str, Any], first: dict[str, Any], result: dict[str, Any], task_vars: dict[str, Any] | None

@@ -31,6 +31,8 @@ def signing_keys():
 @pytest.fixture(scope="module")
 def plain(bed):
     """A bare server that stays bare, because no test here may change it."""
+    bed.aws.control("POST", "reset")
+    bed.aws.client("ecs").create_cluster(clusterName="edge")
     bed.add("plain")
     yield "plain"
     bed.remove("plain")

@@ -86,6 +86,7 @@ class HybridEcsBackend(ServiceBackend):
         definition = super().register_task_definition(*args, **kwargs)
         # moto takes anything but EC2 for Fargate.
         definition.network_mode = mode
+        # moto knows no such attribute, and shows every one that there is
         definition.registered_at = runtime.clock.now()  # type: ignore[attr-defined]
         definition.compatibilities = sorted({"EC2", "EXTERNAL", *wanted})
         return definition

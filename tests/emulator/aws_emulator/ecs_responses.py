@@ -20,6 +20,7 @@ from .errors import ApiError
 from .ssm_describe import page
 from .wire import answer
 
+# moto takes these from an operation, though it annotates most of its own as returning str: hence the ignored overrides.
 Answer = tuple[str, dict[str, Any]]
 
 

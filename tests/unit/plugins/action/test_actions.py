@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_anywhere_host_info
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance
 from ansible_collections.hybrid.ecs_anywhere.plugins.action import ecs_external_instance_info
+from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _watch
 
 THERE = {
     "managed_instance_id": "mi-1",
@@ -161,9 +162,9 @@ class TestDraining:
     def clock(self, monkeypatch):
         now = [0.0]
         said = []
-        monkeypatch.setattr(ecs_external_instance.time, "monotonic", lambda: now[0])
-        monkeypatch.setattr(ecs_external_instance.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
-        monkeypatch.setattr(ecs_external_instance.display, "display", said.append)
+        monkeypatch.setattr(_watch.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(_watch.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+        monkeypatch.setattr(_watch.display, "display", said.append)
         return said
 
     ARGS: ClassVar = {"cluster": "c", "state": "draining", "managed_instance_ids": ["mi-1", "mi-2"]}
