@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.plugin_utils import _role_options
 
 # For validation: Ansible's own is a task entry of its own, which a play may leave out. The strategy loads this file
@@ -45,7 +46,7 @@ class ActionModule(ActionBase):
                 values = self._values(task_vars or {})
                 wanted = _role_options.wanted_of(values, OPTIONS)
                 if wanted["preflight"] and wanted["state"] == "present":
-                    environment = _proxy.environment(values.get("ecs_anywhere_proxy"))
+                    environment = _proxy_plan.environment(values.get("ecs_anywhere_proxy"))
                     args["preflight"] = {"endpoints": _preflight.endpoints(wanted), "environment": environment}
             except ValueError as error:
                 return {**result, "failed": True, "msg": str(error)}
@@ -57,7 +58,8 @@ class ActionModule(ActionBase):
                 raise
             result.update(out_of_reach=True, msg=str(error))
         if wanted is not None:
-            result["wanted"] = wanted
+            # One text: Ansible copies every value of a result several times, for every server.
+            result["wanted"] = json.dumps(wanted)
         return result
 
     def _values(self, task_vars: dict[str, Any]) -> dict[str, Any]:

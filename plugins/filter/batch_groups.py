@@ -22,12 +22,13 @@ options:
     required: true
   kind:
     description:
-      - V(fleet) groups by account, Region and cluster, and adds C(managed_instance_ids).
+      - V(fleet) groups by account, Region and cluster, and adds C(managed_instance_ids), and what the two other kinds
+        have of its servers as C(roles) and C(activations).
       - V(role) groups by account and node role, and has only the roles that the user lets the collection manage.
       - V(activation) has the activations that the user brought and that some server still needs.
-      - Left out, all three are returned, in a dictionary by kind.
     type: str
     choices: [fleet, role, activation]
+    default: fleet
   registered:
     description:
       - What M(hybrid.ecs_anywhere.ssm_agent_registration) returned, by host name. Only these hosts are grouped, and
@@ -50,19 +51,18 @@ RETURN = r"""
 _value:
   description:
     - One dictionary for each group, with what its servers share, C(key), C(hosts), and for V(fleet)
-      C(managed_instance_ids). Without O(kind) a dictionary of such lists.
+      C(managed_instance_ids), C(roles) and C(activations).
   type: list
   elements: dict
 """
 
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import all_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
 
 
-def groups(reads: Any, kind: str | None = None, registered: Any = None) -> Any:
-    return all_groups(reads) if kind is None else batch_groups(reads, kind, registered)
+def groups(reads: Any, kind: str = "fleet", registered: Any = None) -> Any:
+    return batch_groups(reads, kind, registered)
 
 
 class FilterModule:

@@ -39,13 +39,13 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy_plan
 
 
 def proxy_environment(given: Any, server: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
-        found = _proxy.environment(given)
-        return _proxy.agent_settings(found, {}, server) if server else found
+        found = _proxy_plan.environment(given)
+        return _proxy_plan.agent_settings(found, {}, server) if server else found
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -37,7 +37,7 @@ seealso:
 EXAMPLES = r"""
 - name: Show what would be done, with reasons
   ansible.builtin.debug:
-    msg: "{{ ecs_anywhere_host | hybrid.ecs_anywhere.registration_plan(aws, ecs_anywhere_host.wanted) }}"
+    msg: "{{ ecs_anywhere_host | hybrid.ecs_anywhere.registration_plan(aws, ecs_anywhere_host.wanted | from_json) }}"
   vars:
     aws:
       error:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -62,8 +63,9 @@ def _groups(reads: Mapping[str, Read], names: Iterable[str]) -> list[dict[str, A
 
 
 def _usable(reads: Mapping[str, Read | None]) -> dict[str, Read]:
-    """A host that was skipped, failed or could not be reached has no read."""
-    return {host: read for host, read in reads.items() if read and read.get("wanted")}
+    """A host that was skipped, failed or could not be reached has no read. What is wanted comes as one text."""
+    known = {host: read for host, read in reads.items() if read and read.get("wanted")}
+    return {host: {**read, "wanted": json.loads(read["wanted"])} for host, read in known.items()}
 
 
 def _staying(reads: Mapping[str, Read]) -> dict[str, Read]:
@@ -90,6 +92,16 @@ def _managed_roles(reads: Mapping[str, Read]) -> list[dict[str, Any]]:
     return groups
 
 
+def _brought_activations(reads: Mapping[str, Read]) -> list[dict[str, Any]]:
+    """Activations of the user's own that a server still needs."""
+    brought = {
+        host: read
+        for host, read in reads.items()
+        if read["wanted"]["activation_id"] and not read["ssm_agent"]["registration"]["managed_instance_id"]
+    }
+    return _groups(brought, ACTIVATION)
+
+
 def _same_role(group: Read) -> tuple[str, str]:
     return group["profile"], role_name(group["iam_role"])
 
@@ -109,37 +121,26 @@ def _roles_at_odds(groups: Iterable[Read]) -> dict[str, str]:
 
 
 # Collecting the reads of a large batch costs more than grouping them: all that a plan needs comes from one collection.
-KINDS = ("fleet", "role", "activation")
-
-
-def all_groups(reads: Mapping[str, Read | None]) -> dict[str, list[dict[str, Any]]]:
-    return {kind: batch_groups(reads, kind) for kind in KINDS}
-
-
 def batch_groups(
     reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
 ) -> list[dict[str, Any]]:
     """What "once per batch" means: one entry for each set of servers that share everything that matters to *kind*.
 
-    C(fleet): whom to ask AWS about, with the mi- ids known there. C(role): the node roles to manage. C(activation):
-    activations that the caller brought and that a server will need. With *registered*, results of
-    M(ssm_agent_registration) by host, only those hosts count and a new mi- id comes from there.
+    C(fleet): whom to ask AWS about, with the mi- ids known there, and with the C(roles) and C(activations) of its
+    servers. C(role): the node roles to manage. C(activation): activations that the caller brought and that a server
+    will need. With *registered*, results of M(ssm_agent_registration) by host, only those hosts count and a new mi- id
+    comes from there.
     """
     usable = _usable(reads)
     staying = _staying(usable)
     if registered is not None:
         usable = staying = {host: read for host, read in staying.items() if host in registered}
+    managed, brought = _managed_roles(staying), _brought_activations(staying)
     if kind == "role":
-        return _managed_roles(staying)
+        return managed
     if kind == "activation":
-        brought = {
-            host: read
-            for host, read in staying.items()
-            if read["wanted"]["activation_id"] and not read["ssm_agent"]["registration"]["managed_instance_id"]
-        }
-        return _groups(brought, ACTIVATION)
+        return brought
     groups = _groups(usable, FLEET)
-    managed = _managed_roles(staying)
     for group in groups:
         ids = [
             ((registered or {}).get(host) or {}).get("managed_instance_id")
@@ -159,7 +160,10 @@ def batch_groups(
         # Of a server that nobody can look at, and of which nobody said what it was, the name is all there is.
         group["computer_names"] = sorted(h for h, i in leaving.items() if not i and is_out_of_reach(usable[h]))
         # One that is to be as AWS's guide has it can be looked at by the way.
-        roles = {r["key"]: r["iam_role"] for r in managed if set(r["hosts"]) & set(group["hosts"])}
+        hosts = set(group["hosts"])
+        group["roles"] = [role for role in managed if hosts & set(role["hosts"])]
+        group["activations"] = [activation for activation in brought if hosts & set(activation["hosts"])]
+        roles = {role["key"]: role["iam_role"] for role in group["roles"]}
         plain = len(roles) == 1 and not any(usable[host]["wanted"]["iam_role_options"] for host in group["hosts"])
         group["role_key"], group["iam_role"] = next(iter(roles.items())) if plain else (None, None)
     return groups

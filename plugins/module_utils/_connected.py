@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import capability_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import capability_reason
 
 # More names than that make a line that nobody reads.
 NAMED = 5

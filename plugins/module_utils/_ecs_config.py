@@ -13,10 +13,8 @@ from typing import Dict
 from typing import Mapping
 from typing import NamedTuple
 
-_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|AUTH|ACCESS_KEY", re.IGNORECASE)
-_PROXY_USER = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)([^/]*)@", re.IGNORECASE)
-_KEY = re.compile(r"[!-<>-~]+")  # what a variable may be called: printable, no space, no "="
-_ODD_BACKSLASHES = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+_SECRETS = ("PASSWORD", "SECRET", "TOKEN", "AUTH", "ACCESS_KEY")
+_PROXY_USER = r"(?i)^((?:[a-z][a-z0-9+.-]*://)?)([^/]*)@"
 
 Settings = Dict[str, str]
 
@@ -33,10 +31,10 @@ def _digest(text: str) -> str:
 
 def masked(key: str, value: str) -> str:
     """*value*, or its digest when *key* says that it is a secret. Equal values are masked alike."""
-    if value and _SECRET.search(key):
+    if value and any(word in key.upper() for word in _SECRETS):
         return _digest(value)
     if key.strip("# ").upper().endswith("_PROXY"):
-        return _PROXY_USER.sub(lambda found: f"{found.group(1)}{_digest(found.group(2))}@", value)
+        return re.sub(_PROXY_USER, lambda found: f"{found.group(1)}{_digest(found.group(2))}@", value)
     return value
 
 
@@ -52,10 +50,20 @@ def masked_line(line: str) -> str:
     return line if line.startswith(("#", ";")) or not line else _digest(line)
 
 
+def _is_name(text: str) -> bool:
+    """Whether a variable may be called so: printable, no space, no "="."""
+    return bool(text) and all("!" <= char <= "~" and char != "=" for char in text)
+
+
+def _ends_in_backslash(value: str) -> bool:
+    """Whether the last backslash of *value* is not itself escaped by one."""
+    return (len(value) - len(value.rstrip("\\"))) % 2 == 1
+
+
 def _variable(line: str) -> tuple[str, str] | None:
     """The variable that systemd and ecs-init both see in a line, or None when one of them sees something else."""
     key, equals, value = line.strip().partition("=")
-    if not equals or key.startswith(("#", ";")) or not _KEY.fullmatch(key) or _ODD_BACKSLASHES.search(value):
+    if not equals or key.startswith(("#", ";")) or not _is_name(key) or _ends_in_backslash(value):
         return None  # a backslash at the end makes systemd read the next line as part of this one
     return key, value
 
@@ -122,7 +130,7 @@ def wanted_settings(settings: Mapping[Any, Any]) -> dict[str, str | None]:
     wanted: dict[str, str | None] = {}
     for name, given in settings.items():
         key, value = str(name), as_text(given)
-        if not _KEY.fullmatch(key) or key.startswith(("#", ";")):
+        if not _is_name(key) or key.startswith(("#", ";")):
             raise ValueError(
                 f"{key!r} cannot be the name of a variable: it must not hold '=', spaces or begin with '#'."
             )
@@ -132,7 +140,7 @@ def wanted_settings(settings: Mapping[Any, Any]) -> dict[str, str | None]:
                 raise ValueError(f"The value of {key} holds a line break, which the file cannot express.")
             if _bare(value) != value:
                 raise ValueError(f"The value of {key} is wrapped in quotes, which the agent would take as part of it.")
-            if _ODD_BACKSLASHES.search(value):
+            if _ends_in_backslash(value):
                 raise ValueError(f"The value of {key} ends in a backslash, which would swallow the next line.")
         wanted[key] = value
     return wanted

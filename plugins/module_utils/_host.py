@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import calendar
+import datetime
 import re
 import time
 from typing import Any
+from typing import Mapping
 from typing import NamedTuple
 
 _PACKAGE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -29,6 +30,7 @@ UNIT_PROPERTIES = {
     "MainPID": "main_pid",
 }
 _NUMBERS = ("exec_main_status", "n_restarts", "main_pid")
+PARTS = ("docker", "ssm_agent", "ecs_agent")
 
 
 class Package(NamedTuple):
@@ -72,13 +74,11 @@ def os_family(names: list[str]) -> str | None:
 def dpkg_packages(status: str, names: list[str]) -> dict[str, Package]:
     """Those of the named packages that are installed, or half installed, from dpkg's status file."""
     found = {}
+    stanzas = {stanza.partition("\n")[0]: stanza for stanza in f"\n{status}".split("\nPackage: ")}
     for name in names:
-        at = status.find(f"\nPackage: {name}\n")
-        if status.startswith(f"Package: {name}\n"):
-            at = 0
-        if at < 0:
+        stanza = stanzas.get(name)
+        if stanza is None:
             continue
-        stanza = status[at : status.find("\n\n", at + 1) if "\n\n" in status[at + 1 :] else len(status)]
         state = re.search(r"^Status: \S+ \S+ (\S+)$", stanza, re.MULTILINE)
         version = re.search(r"^Version: (\S+)$", stanza, re.MULTILINE)
         if state and state.group(1) not in ("not-installed", "config-files"):
@@ -140,7 +140,10 @@ def agent_version(text: str) -> str | None:
 
 def age(moment: str | None, now: float) -> int | None:
     """Seconds since a moment in the form of ISO 8601, in UTC."""
-    return None if moment is None else int(now) - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
+    if moment is None:
+        return None
+    then = datetime.datetime.fromisoformat(moment.rstrip("Z")).replace(tzinfo=datetime.timezone.utc)
+    return int(now) - int(then.timestamp())
 
 
 def is_newer(modified: float | None, started: str | None, now: float, uptime: float) -> bool:
@@ -163,7 +166,8 @@ def error_lines(log: str, count: int = 10) -> list[str]:
 def fingerprint_mismatch(log: str) -> str | None:
     """When the SSM agent last said that AWS does not take the server for the one that registered. Its log has the
     server's own time; the result is in the form of ISO 8601, in UTC."""
-    found = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d).*MachineFingerprintDoesNotMatch", log, re.MULTILINE)
+    word = "MachineFingerprintDoesNotMatch"
+    found = re.findall(rf"^(\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d).*{word}", log, re.MULTILINE) if word in log else None
     if not found:
         return None
     seconds = time.mktime(time.strptime(found[-1], "%Y-%m-%d %H:%M:%S"))
@@ -179,3 +183,18 @@ def ip_addresses(table: str) -> list[str]:
 def snap_version(text: str) -> str | None:
     found = re.search(r"^version:\s*['\"]?([^'\"\s]+)", text, re.MULTILINE)
     return found.group(1) if found else None
+
+
+def missing_parts(host: Mapping[str, Any]) -> list[str]:
+    return [part for part in PARTS if not host[part]["installed"]]
+
+
+def is_whole(host: Mapping[str, Any]) -> bool:
+    """Whether all that a right server has is there and runs. One that is whole needs no look around it."""
+    units = [host[part]["unit"] for part in PARTS]
+    return (
+        not missing_parts(host)
+        and all(unit and unit["active_state"] == "active" for unit in units)
+        and bool(host["ecs_agent"]["introspection"])
+        and bool(host["ssm_agent"]["registration"]["managed_instance_id"])
+    )

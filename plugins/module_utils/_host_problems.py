@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._credentials import credential_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._credential_problems import credential_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import docker_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._preflight import preflight_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_problem

@@ -16,8 +16,8 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected imp
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import serves
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import pin_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import upstream
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import capability_reason
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import exec_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import capability_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import exec_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_to_leave
@@ -27,8 +27,8 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import move_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import Labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import missing_labels
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import agent_settings
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import proxy_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import agent_settings
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_config import config_reason

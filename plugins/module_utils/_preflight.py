@@ -59,25 +59,10 @@ def endpoints(wanted: Read) -> list[dict[str, Any]]:
     return [endpoint for endpoint in (_endpoint(what, str(url)) for what, url in found.items()) if endpoint["host"]]
 
 
-def missing_parts(host: Read) -> list[str]:
-    return [part for part in DISK if not host[part]["installed"]]
-
-
 def needed_endpoints(endpoints: list[dict[str, Any]], missing: list[str]) -> list[dict[str, Any]]:
     """Those of the endpoints that will be used when these parts are missing."""
     unused = {*(() if missing else (PACKAGES,)), *(() if "docker" in missing else (DOCKER,))}
     return [endpoint for endpoint in endpoints if endpoint["what"] not in unused]
-
-
-def is_whole(host: Read) -> bool:
-    """Whether all that a right server has is there and runs. One that is whole needs no look around it."""
-    units = [host[part]["unit"] for part in DISK]
-    return (
-        not missing_parts(host)
-        and all(unit and unit["active_state"] == "active" for unit in units)
-        and bool(host["ecs_agent"]["introspection"])
-        and bool(host["ssm_agent"]["registration"]["managed_instance_id"])
-    )
 
 
 def needed_space(parts: list[str]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from typing import Mapping
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy import bypasses
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import bypasses
 
 TIMEOUT = 5.0
 BUDGET = 12.0  # a resolver that does not answer takes its own time

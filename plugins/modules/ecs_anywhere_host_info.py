@@ -72,11 +72,12 @@ EXAMPLES = r"""
 RETURN = r"""
 wanted:
   description:
-    - What the role's variables want. The settings of the ECS agent are under C(ecs_config), by file, as that file would
-      hold them, with secrets masked as in RV(ecs_config).
+    - What the role's variables want, as JSON in one text, which costs a large batch less than a dictionary. The
+      settings of the ECS agent are under C(ecs_config), by file, as that file would hold them, with secrets masked as
+      in RV(ecs_config).
   returned: when O(wanted=true)
-  type: dict
-  sample: {region: eu-west-1, cluster: edge}
+  type: str
+  sample: '{"region": "eu-west-1", "cluster": "edge"}'
 managed_instance_id:
   description: The same as RV(ssm_agent.registration.managed_instance_id).
   returned: always
@@ -574,7 +575,6 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _creden
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
@@ -942,12 +942,13 @@ def look_at_proxy(reader: Reader, units: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def look_around(host: dict[str, Any], asked: dict[str, Any] | None) -> dict[str, Any] | None:
-    if asked is None or _preflight.is_whole(host):
+    if asked is None or _host.is_whole(host):
         return None
     # It brings TLS with it, which a server that is right would load for nothing.
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
     from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
 
-    missing = _preflight.missing_parts(host)
+    missing = _host.missing_parts(host)
     endpoints = _preflight.needed_endpoints(asked["endpoints"], missing)
     found, offset = _probe.look(endpoints, asked["environment"])
     return {"endpoints": found, "clock_offset": offset, "disk": _probe.disk(_preflight.needed_space(missing))}

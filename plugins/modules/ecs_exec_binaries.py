@@ -72,6 +72,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import Trouble
 
 ROOT = "/"  # everything is below it
@@ -149,7 +150,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             "There is no bundle of certificate authorities for ECS Exec at any of "
             f"{', '.join(_exec.SYSTEM_CA_BUNDLES)}: install the package ca-certificates."
         )
-    newer = _exec.newer(before["versions"], version)
+    newer = _exec_plan.newer(before["versions"], version)
     kept = [other for other in before["versions"] if other not in newer and other != version]
     after = {"versions": [*kept, version], "ca_bundle": True}
     if not module.check_mode:

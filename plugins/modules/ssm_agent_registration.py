@@ -148,6 +148,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_registration
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Journal
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Vault
@@ -363,19 +364,19 @@ def read_text(name: str) -> str:
 def end(module: AnsibleModule, services: Services, journal: Journal) -> tuple[str, bool]:
     """Bring a run to its end, an interrupted one as well as our own, successful or not.
 
-    Returns what the end was (see _ssm_vault.recovery) and whether the ECS agent's state was reset.
+    Returns what the end was (see _ssm_registration.recovery) and whether the ECS agent's state was reset.
     """
-    how = _ssm_vault.recovery(_ssm_vault.read_vault(), journal)
+    how = _ssm_registration.recovery(_ssm_vault.read_vault(), journal)
     reset = os.path.exists(AGENT_DB_MOVED)
     if how == "restore":
         restore()
     elif how == "finish":
-        journal = step(journal, _ssm_vault.RESETTING)
+        journal = step(journal, _ssm_registration.RESETTING)
         if journal.operation == "clear":
             remove(_ssm_vault.path("registration"))
         reset = reset_ecs(services, journal.previous_id)
         if journal.operation == "register":
-            journal = step(journal, _ssm_vault.STARTING)
+            journal = step(journal, _ssm_registration.STARTING)
     if module.params["state"] != "cleared":
         start_agent(module, services, journal, how)
     drop_backup()
@@ -409,14 +410,14 @@ def change_registration(
 ) -> bool:
     """Register the server or clear its registration. Returns whether the ECS agent's state was reset."""
     params = module.params
-    journal = Journal(operation, _ssm_vault.PREPARED, vault.instance_id, services.active(services.agent))
+    journal = Journal(operation, _ssm_registration.PREPARED, vault.instance_id, services.active(services.agent))
     back_up(journal)
     output, trouble = "", None
     try:
         services.change("stop", services.agent)
-        journal = step(journal, _ssm_vault.REGISTERING)
+        journal = step(journal, _ssm_registration.REGISTERING)
         command = agent_command(params, binary, operation, vault)
-        status, output = _ssm_vault.run_agent(command, lock, params["timeout"], params["environment"])
+        status, output = _ssm_registration.run_agent(command, lock, params["timeout"], params["environment"])
         if status is None:
             trouble = (
                 f"The agent's command took more than {params['timeout']} seconds and was ended. Check the way to the"
@@ -439,7 +440,7 @@ def change_registration(
     state = f"it still is {now}" if now else "it is not registered"
     what = "Registering the server with SSM" if operation == "register" else "Clearing the server's registration"
     module.fail_json(
-        msg=f"{what} failed, {state}. {trouble or _ssm_vault.explain(output)}{moreover}",
+        msg=f"{what} failed, {state}. {trouble or _ssm_registration.explain(output)}{moreover}",
         managed_instance_id=now,
         agent_output=[line for line in output.splitlines() if line.strip()],
     )
@@ -457,7 +458,7 @@ def find() -> tuple[Vault, Journal | None]:
 def recover(module: AnsibleModule, services: Services, vault: Vault, journal: Journal) -> tuple[Vault, str, bool]:
     """End an interrupted run. Returns the vault after it, what the end was, and whether the ECS agent was reset."""
     if module.check_mode:
-        how = _ssm_vault.recovery(vault, journal)
+        how = _ssm_registration.recovery(vault, journal)
         restored = Vault(instance_id=journal.previous_id)
         return restored if how == "restore" else vault, how, how == "finish" and os.path.exists(AGENT_DB)
     how, reset = end(module, services, journal)
@@ -475,7 +476,7 @@ def check_possible(params: dict[str, Any], action: str, vault: Vault, source: st
         raise Trouble(f"The SSM agent is not installed: there is none of {', '.join(_ssm_vault.BINARIES.values())}.")
     complaint = None
     if action == "register":
-        complaint = _ssm_vault.complaint(params["activation_id"], params["activation_code"], params["region"])
+        complaint = _ssm_registration.complaint(params["activation_id"], params["activation_code"], params["region"])
     if complaint:
         raise Trouble(complaint)
 
@@ -509,7 +510,7 @@ def ensure(module: AnsibleModule, lock: int, id_before_lock: str | None) -> dict
         replaced_already = how in ("finish", "start") and journal.operation == "register"
 
     has_db = os.path.exists(AGENT_DB)
-    action = _ssm_vault.action(params["state"], params["replace"], vault, has_db, replaced_already)
+    action = _ssm_registration.action(params["state"], params["replace"], vault, has_db, replaced_already)
     if not module.check_mode or action == "refuse":
         check_possible(params, action, vault, source)
     if action == "nothing":

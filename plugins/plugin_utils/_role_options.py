@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _labels
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_config
 
 Options = dict[str, Any]
@@ -117,7 +117,7 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
         }
     except ValueError as error:
         raise ValueError(f"The settings of the ECS agent: {error}") from error
-    wanted["proxy"] = _ecs_config.masked_settings(_proxy.environment(wanted["proxy"]))
+    wanted["proxy"] = _ecs_config.masked_settings(_proxy_plan.environment(wanted["proxy"]))
     wanted["ssm_config"] = _ssm_config.wanted_config(
         wanted["ssm_agent_config"], wanted["credentials_profile"], wanted["ec2_as_external"]
     )

@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 
 UNITS = ("docker.service", "ecs.service", "amazon-ssm-agent.service")
+CREATED = "2026-11-23 16:51:45.65 +0000 UTC"
 STATE = {
     "LoadState": "loaded",
     "ActiveState": "active",
@@ -50,12 +51,18 @@ def lay_files(spec: dict[str, str]) -> None:
         mount("-t", "overlay", "overlay", "-o", f"lowerdir={directory},upperdir={upper},workdir={work}", directory)
     mount("-t", "tmpfs", "tmpfs", "/run")
     os.makedirs("/run/systemd/system")
-    key = {"instanceID": spec["managed_instance_id"], "region": spec["region"], "privateKeyCreatedDate": ""}
+    key = {"instanceID": spec["managed_instance_id"], "region": spec["region"], "privateKeyCreatedDate": CREATED}
     vault = "/var/lib/amazon/ssm/Vault"
     write(f"{vault}/Store/RegistrationKey", json.dumps(key))
     write(f"{vault}/Manifest", json.dumps({"RegistrationKey": f"{vault}/Store/RegistrationKey"}))
     registration = {"ManagedInstanceID": spec["managed_instance_id"], "Region": spec["region"]}
     write("/var/lib/amazon/ssm/registration", json.dumps(registration))
+    record = {
+        "InstanceId": spec["managed_instance_id"],
+        "IdentityType": "OnPrem",
+        "ShareFile": "/root/.aws/credentials",
+    }
+    write("/var/lib/amazon/ssm/runtimeconfig/identity_config.json", json.dumps(record))
     write("/etc/ecs/ecs.config", f"ECS_CLUSTER={spec['cluster']}\n")
     write("/var/lib/ecs/ecs.config", f"AWS_DEFAULT_REGION={spec['region']}\nECS_EXTERNAL=true\n")
     write("/var/lib/ecs/data/agent.db", "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import missing
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import progress
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec import CAPABILITY
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import CAPABILITY
 
 ONLINE = {"ping_status": "Online", "computer_name": "edge1"}
 ACTIVE = {"status": "ACTIVE", "agent_connected": True}

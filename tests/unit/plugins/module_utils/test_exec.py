@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec_plan
 from test_plan import BARE
 from test_plan import INSTANCE
 from test_plan import RIGHT
@@ -18,7 +18,7 @@ from test_plan import plan
 
 VERSION = "3.3.4108.0"
 EXEC = {**WANTED, "exec": True}
-LISTED = changed(INSTANCE, "ecs:attributes", {_exec.CAPABILITY: None})
+LISTED = changed(INSTANCE, "ecs:attributes", {_exec_plan.CAPABILITY: None})
 
 
 def host(*versions, ca_bundle=True, base=None):
@@ -51,7 +51,7 @@ def host(*versions, ca_bundle=True, base=None):
         # authorities change often, and are looked at for every container
         (host(VERSION, ca_bundle=False), LISTED, ["install_exec", "wait"], "not the server's bundle of certificate"),
         # all is there, and the agent has not seen it: a run was killed
-        (host(VERSION), INSTANCE, ["restart_ecs_agent", "wait"], f"ECS does not list {_exec.CAPABILITY}"),
+        (host(VERSION), INSTANCE, ["restart_ecs_agent", "wait"], f"ECS does not list {_exec_plan.CAPABILITY}"),
         (
             changed(host(), "ecs_agent:unit", STOPPED),
             INSTANCE,

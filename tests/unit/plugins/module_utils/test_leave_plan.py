@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
@@ -297,10 +298,10 @@ def test_a_batch_leaves_in_one_group_for_each_way_of_doing_it():
     second = changed(THERE, ssm_agent__registration__managed_instance_id=OTHER)
     named = {**DEAD, "managed_instance_id": "mi-0123456789abcdef2", "ssm": {**DEAD["ssm"], "computer_name": "edge3"}}
     reads = {
-        "edge1": {**THERE, "wanted": WANTED},
-        "edge2": {**second, "wanted": WANTED},
-        "edge3": {**UNREACHABLE, "wanted": WANTED},
-        "edge4": {**gone(), "wanted": WANTED},
+        "edge1": {**THERE, "wanted": json.dumps(WANTED)},
+        "edge2": {**second, "wanted": json.dumps(WANTED)},
+        "edge3": {**UNREACHABLE, "wanted": json.dumps(WANTED)},
+        "edge4": {**gone(), "wanted": json.dumps(WANTED)},
     }
     (group,) = batch_groups(reads, "fleet")
     assert group["managed_instance_ids"] == [MI, OTHER]
@@ -315,7 +316,7 @@ def test_a_batch_leaves_in_one_group_for_each_way_of_doing_it():
 
 
 def test_servers_that_leave_need_neither_role_nor_activation_nor_a_wait():
-    reads = {"edge1": {**THERE, "wanted": WANTED}, "edge3": {**UNREACHABLE, "wanted": WANTED}}
+    reads = {"edge1": {**THERE, "wanted": json.dumps(WANTED)}, "edge3": {**UNREACHABLE, "wanted": json.dumps(WANTED)}}
     assert batch_groups(reads, "role") == batch_groups(reads, "activation") == []
     assert batch_groups(reads, "fleet", {"edge1": {}, "edge3": {}}) == []
     batch = batch_plan(reads, fleet(reads))
@@ -323,7 +324,7 @@ def test_servers_that_leave_need_neither_role_nor_activation_nor_a_wait():
 
 
 def test_two_servers_of_one_identity_do_not_leave():
-    reads = {name: {**THERE, "wanted": WANTED} for name in ("edge1", "edge2")}
+    reads = {name: {**THERE, "wanted": json.dumps(WANTED)} for name in ("edge1", "edge2")}
     batch = batch_plan(reads, fleet(reads, INSTANCE))
     assert "one was cloned" in batch["plans"]["edge1"]["problems"][0]
     assert batch["leaving"] == []

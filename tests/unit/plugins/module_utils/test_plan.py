@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import ACTIVATION
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import FLEET
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import NODE_ROLE
-from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import all_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import group_key
@@ -315,7 +315,7 @@ def test_servers_with_the_same_attributes_get_them_together():
     reads, instances = {}, []
     for name, rack in (("a", "1"), ("b", "1"), ("c", "2"), ("d", "r12")):
         host = changed(RIGHT, "ssm_agent:registration:managed_instance_id", f"{MI[:-1]}{name}")
-        reads[name] = {**host, "wanted": {**LABELS, "attributes": {"rack": rack}}}
+        reads[name] = {**host, "wanted": json.dumps({**LABELS, "attributes": {"rack": rack}})}
         instances.append({**LABELLED, "managed_instance_id": f"{MI[:-1]}{name}"})
     result = batch_plan(reads, [{"item": {"key": group_key(LABELS, *FLEET)}, "instances": instances}])
     assert [(group["hosts"], group["attributes"]) for group in result["labels"]] == [
@@ -617,7 +617,7 @@ def test_roles_are_compared_by_name(wanted, has, repaired):
 
 
 def read(host, **wanted):
-    return {**copy.deepcopy(host), "wanted": {**WANTED, **wanted}}
+    return {**copy.deepcopy(host), "wanted": json.dumps({**WANTED, **wanted})}
 
 
 def fleet(reads, instances=(), **failure):
@@ -654,7 +654,18 @@ def test_only_managed_roles_and_needed_activations_are_grouped():
     }
     assert [group["hosts"] for group in batch_groups(reads, "role")] == [["a", "c"]]
     assert [(g["activation_id"], g["hosts"]) for g in batch_groups(reads, "activation")] == [("x", ["b"])]
-    assert all_groups(reads) == {kind: batch_groups(reads, kind) for kind in ("fleet", "role", "activation")}
+    (one,) = batch_groups(reads, "fleet")
+    assert (one["roles"], one["activations"]) == (batch_groups(reads, "role"), batch_groups(reads, "activation"))
+
+
+def test_a_group_has_the_roles_and_activations_of_its_own_servers():
+    reads = {
+        "a": read(RIGHT),
+        "b": read(BARE, cluster="lab"),
+        "c": read(BARE, cluster="shop", iam_role="other", activation_id="x"),
+    }
+    found = [([r["iam_role"] for r in g["roles"]], len(g["activations"])) for g in batch_groups(reads, "fleet")]
+    assert found == [(["ecsAnywhereRole"], 0), (["ecsAnywhereRole"], 0), (["other"], 1)]
 
 
 LEAST = {"policy_mode": "least_privilege"}
@@ -873,7 +884,7 @@ def test_a_pinned_agent_is_waited_for_until_aws_sees_its_version():
     pins = {**WANTED, "ssm_agent_version": "3.3.4108.0", "ecs_agent_version": "1.105.1"}
     result = plan(instance=changed(INSTANCE, "ecs:agent_version", "1.104.0"), wanted=pins)
     assert result["steps"] == [{"name": "wait", "reason": "ECS says that its agent is 1.104.0, wanted is 1.105.1"}]
-    reads = {"edge1": {**RIGHT, "wanted": pins}}
+    reads = {"edge1": {**RIGHT, "wanted": json.dumps(pins)}}
     (group,) = batch_groups(reads, "fleet", {"edge1": {}})
     assert group["agent_versions"] == {MI: {"ssm": "3.3.4108.0", "ecs": "1.105.1"}}
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import FLEET
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
@@ -91,7 +93,7 @@ def test_where_a_server_cannot_be_moved_from(path, value, sentence):
 
 
 def batch(reads, instances, **options):
-    wanted = next(iter(reads.values()))["wanted"]
+    wanted = json.loads(next(iter(reads.values()))["wanted"])
     item = {"key": group_key(wanted, *FLEET)}
     arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/edge"
     return batch_plan(reads, [{"item": item, "instances": instances, "cluster": {"arn": arn}}], **options)
@@ -101,7 +103,7 @@ def test_servers_leave_a_cluster_together():
     reads = {}
     instances = []
     for number, old in enumerate(("old", "old", "older")):
-        host = changed(changed(IN_OLD, "ecs_agent:introspection:cluster", old), "wanted", WANTED)
+        host = changed(changed(IN_OLD, "ecs_agent:introspection:cluster", old), "wanted", json.dumps(WANTED))
         instance_id = MI[:-1] + str(number)
         host["ssm_agent"]["registration"]["managed_instance_id"] = instance_id
         reads[f"h{number}"] = host
@@ -160,7 +162,7 @@ def test_a_machine_that_is_not_the_registered_one_gets_a_new_identity(host, inst
 
 
 def test_what_servers_were_is_given_up_together():
-    reads = {"a": changed(MISMATCH, "wanted", WANTED)}
+    reads = {"a": changed(MISMATCH, "wanted", json.dumps(WANTED))}
     result = batch(reads, [LOST_CONNECTION])
     (group,) = result["give_ups"]
     assert (group["cluster"], group["managed_instance_ids"]) == ("edge", {"a": MI})
@@ -170,7 +172,7 @@ def test_what_servers_were_is_given_up_together():
 def clone(name, address, mismatch=None):
     host = changed(changed(RIGHT, "hostname", name), "ip_addresses", [address, "172.17.0.1"])
     host = changed(host, "ssm_agent:fingerprint_mismatch", mismatch)
-    return changed(host, "wanted", {**WANTED, "repair_clones": True})
+    return changed(host, "wanted", json.dumps({**WANTED, "repair_clones": True}))
 
 
 KNOWN = changed(INSTANCE, "ssm", {**INSTANCE["ssm"], "ip_address": "192.0.2.10"})
@@ -203,7 +205,7 @@ def test_of_clones_the_one_that_aws_knows_keeps_the_identity(a, b, keeps):
 
 
 def test_clones_are_only_named_unless_their_repair_is_wanted():
-    wanted = changed(clone("edge1", "192.0.2.11"), "wanted", WANTED)
+    wanted = changed(clone("edge1", "192.0.2.11"), "wanted", json.dumps(WANTED))
     plans = batch({"a": clone("edge1", "192.0.2.10"), "b": wanted}, [KNOWN])["plans"]
     assert plans["a"]["problems"] == []
     assert "ecs_anywhere_repair_clones" in plans["b"]["problems"][0]

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _host
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _preflight
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _probe
 from test_plan import BARE
@@ -79,7 +80,7 @@ def test_where_packages_are_matters_to_who_needs_some(missing, asked):
     ],
 )
 def test_a_server_that_is_whole_is_not_looked_around(path, value, whole):
-    assert _preflight.is_whole(changed(RIGHT, path, value)) is whole
+    assert _host.is_whole(changed(RIGHT, path, value)) is whole
 
 
 def found(offset=0, free=10**10, **problems):

@@ -12,6 +12,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hybrid.ecs_anywhere.plugins.filter.proxy_environment import proxy_environment
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _proxy_plan
 from test_plan import RIGHT
 from test_plan import WANTED
 from test_plan import changed
@@ -36,7 +37,7 @@ DOCKER, SSM = "docker.service", "amazon-ssm-agent.service"
     ],
 )
 def test_what_a_proxy_means(given, http, https, never):
-    assert _proxy.environment(given) == {
+    assert _proxy_plan.environment(given) == {
         "HTTP_PROXY": http,
         "HTTPS_PROXY": https,
         "NO_PROXY": ",".join(dict.fromkeys(never.split(","))),
@@ -45,7 +46,7 @@ def test_what_a_proxy_means(given, http, https, never):
 
 @pytest.mark.parametrize("given", ["", None, {}])
 def test_no_proxy(given):
-    assert _proxy.environment(given) == {}
+    assert _proxy_plan.environment(given) == {}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ OTHER = {**ENV, "HTTPS_PROXY": "http://other:1"}
     ],
 )
 def test_what_follows_from_what_is_there(read, wanted, configure, restart):
-    found = _proxy.proxy_plan(read, wanted)
+    found = _proxy_plan.proxy_plan(read, wanted)
     assert (configure in found.configure) if configure else (found.configure is None)
     assert sorted(found.restart) == sorted(restart)
 
@@ -149,7 +150,7 @@ def test_the_agents_settings_go_with_the_proxy_but_not_what_somebody_else_set():
     ],
 )
 def test_hosts_that_are_asked_directly(host, never, expected):
-    assert _proxy.bypasses(host, never) is expected
+    assert _proxy_plan.bypasses(host, never) is expected
 
 
 def test_a_process_tells_its_proxy_without_the_password():

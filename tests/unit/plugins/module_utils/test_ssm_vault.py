@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_registration
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Journal
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._ssm_vault import Vault
@@ -46,7 +47,7 @@ def journal(step, previous="mi-old", operation="register"):
     ],
 )
 def test_recovery(vault, journal, expected):
-    assert _ssm_vault.recovery(vault, journal) == expected
+    assert _ssm_registration.recovery(vault, journal) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_recovery(vault, journal, expected):
     ],
 )
 def test_action(state, replace, vault, agent_db, replaced_already, expected):
-    assert _ssm_vault.action(state, replace, vault, agent_db, replaced_already) == expected
+    assert _ssm_registration.action(state, replace, vault, agent_db, replaced_already) == expected
 
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -91,7 +92,7 @@ UUID = "01234567-89ab-cdef-0123-456789abcdef"
     ],
 )
 def test_complaint(activation_id, code, region, said):
-    complaint = _ssm_vault.complaint(activation_id, code, region)
+    complaint = _ssm_registration.complaint(activation_id, code, region)
     assert complaint is None if said is None else said in complaint
     assert "xxxx" not in str(complaint)
 
@@ -120,7 +121,7 @@ def test_complaint(activation_id, code, region, said):
     ],
 )
 def test_explain(output, said):
-    assert said in _ssm_vault.explain(output)
+    assert said in _ssm_registration.explain(output)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_registration
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm_vault
 from ansible_collections.hybrid.ecs_anywhere.plugins.modules import ssm_agent_registration as module
 
@@ -219,7 +220,7 @@ def test_failure_restores_the_identity(register, server, answer):
     server.aws_says(answer)
     result = register(**ACTIVATION, replace=True)
     assert result["failed"] and "it still is mi-old" in result["msg"]
-    assert _ssm_vault.explain(answer) in result["msg"]
+    assert _ssm_registration.explain(answer) in result["msg"]
     assert CODE not in json.dumps(result)
     assert [line.strip() for line in result["agent_output"]] == ["sent code ********", f"ERROR {answer}".strip()]
     assert server.is_old() and server.is_clean()
@@ -383,9 +384,9 @@ def test_the_registration_outlives_the_module_and_the_next_run_waits_for_it(regi
 def test_a_reset_that_was_done_is_not_done_again(register, server):
     """Killed between the reset and its note in the journal; then the server rebooted, and the ECS agent registered."""
     server.build(registered=True)
-    child = in_child(server, {**ACTIVATION, "replace": True}, lambda: die_at_step(_ssm_vault.STARTING))
+    child = in_child(server, {**ACTIVATION, "replace": True}, lambda: die_at_step(_ssm_registration.STARTING))
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    assert _ssm_vault.read_journal().step == _ssm_vault.RESETTING and not server.agent_db.exists()
+    assert _ssm_vault.read_journal().step == _ssm_registration.RESETTING and not server.agent_db.exists()
     server.agent_db.write_text("of mi-new1")
     result = register(state="recovered")
     assert result["recovered"] and result["ecs_state_reset"]
@@ -448,7 +449,7 @@ def kill_before_effect(number):
         setattr(os, name, deadly(getattr(os, name)))
     shutil.copy2 = deadly(shutil.copy2)
     subprocess.Popen.wait = deadly(subprocess.Popen.wait)
-    _ssm_vault.run_agent = deadly(_ssm_vault.run_agent)
+    _ssm_registration.run_agent = deadly(_ssm_registration.run_agent)
     module.Services.change = deadly(module.Services.change)
 
 
@@ -505,9 +506,9 @@ def test_killed_anywhere_the_next_run_ends_consistent(register, server, register
     else:
         pytest.fail("it never ended")
     assert number > 10
-    expected = {None, _ssm_vault.PREPARED, _ssm_vault.REGISTERING}
+    expected = {None, _ssm_registration.PREPARED, _ssm_registration.REGISTERING}
     if not answer:
-        expected |= {_ssm_vault.RESETTING} | ({_ssm_vault.STARTING} if args is not CLEAR else set())
+        expected |= {_ssm_registration.RESETTING} | ({_ssm_registration.STARTING} if args is not CLEAR else set())
     assert steps == expected
 
 
