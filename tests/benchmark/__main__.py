@@ -149,25 +149,29 @@ def bench_role(directory: Path) -> None:
         )
         for note, options in ((", check mode", ["--check"]), ("", []))
     ]
-    seconds: dict[tuple[str, str], list[float]] = {}
+    took: dict[tuple[str, str], list[Took]] = {}
     calls: dict[tuple[str, str], list[str]] = {}
-    for number in range(ROUNDS):
+    rounds = 3 * ROUNDS  # a run is short, and what it takes differs by a tenth
+    for number in range(rounds):
         for step, state, options in steps:
             for side in (ours, peer) if number % 2 else (peer, ours):
                 if step == "repair, check mode":
                     iam.detach_role_policy(RoleName=names[side], PolicyArn=ARNS[0])
                 aws.calls()
-                took = ansible(aws, "-i", "localhost,", str(books[state, side]), *options).seconds
-                seconds.setdefault((step, side), []).append(took)
+                one = ansible(aws, "-i", "localhost,", str(books[state, side]), *options)
+                took.setdefault((step, side), []).append(one)
                 calls[step, side] = aws.calls()
     aws.process.send_signal(signal.SIGTERM)
-    print("\nThe node role (AWS calls and seconds of a whole ansible-playbook, the fastest of", ROUNDS, "rounds)")
+    print("\nThe node role (AWS calls and seconds of a whole ansible-playbook: medians of", rounds, "rounds)")
+    print("The ratio of seconds is the median of those of each round, whose two runs follow each other.")
     row("", "", "ours", "iam_role", "ratio")
     for step, _, _ in steps:
         a, b = (len(calls[step, side]) for side in names)
         row(step, "AWS calls", a, b, f"{a / b:.2f}")
-        a, b = (min(seconds[step, side]) for side in names)
-        row("", "seconds", f"{a:.2f}", f"{b:.2f}", f"{a / b:.2f}")
+        for unit in ("seconds", "cpu"):
+            one, other = ([getattr(run, unit) for run in took[step, side]] for side in names)
+            ratio = statistics.median(x / y for x, y in zip(one, other, strict=True))
+            row("", UNITS[unit], f"{statistics.median(one):.2f}", f"{statistics.median(other):.2f}", f"{ratio:.2f}")
     for side in names:
         print(f"no change, {side}: {', '.join(calls['no change', side])}")
 
