@@ -42,6 +42,8 @@ def _table(config):
 
 
 def pytest_sessionfinish(session, exitstatus):
+    if hasattr(session.config, "workerinput"):
+        return  # of pytest-xdist: it knows a part of the tests only
     if session.config.getoption("--matrix") and exitstatus == 0 and matrix.is_red(_table(session.config)):
         session.exitstatus = 1
 
@@ -59,6 +61,9 @@ def _state(request, record_property):
 
 
 def _load_testbed():
+    # each worker of pytest-xdist has a bed of its own
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    os.environ["TESTBED_NUMBER"] = str(int(os.environ.get("TESTBED_NUMBER", "77")) + int(worker.removeprefix("gw")))
     loader = SourceFileLoader("testbed", str(CHECKOUT / "tests" / "hosts" / "testbed"))
     module = module_from_spec(spec_from_loader("testbed", loader))
     loader.exec_module(module)
