@@ -120,7 +120,6 @@ def _roles_at_odds(groups: Iterable[Read]) -> dict[str, str]:
     }
 
 
-# Collecting the reads of a large batch costs more than grouping them: all that a plan needs comes from one collection.
 def batch_groups(
     reads: Mapping[str, Read | None], kind: str, registered: Mapping[str, Read | None] | None = None
 ) -> list[dict[str, Any]]:
