@@ -129,7 +129,8 @@ molecule: servers
 	$(ON_SERVERS) --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py exec.py snap.py upgrade.py workloads.py)
+LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py docker_rpm.py exec.py snap.py \
+        upgrade.py workloads.py)
 .PHONY: long matrix
 long: servers
 	@tests/hosts/build-rpm-image

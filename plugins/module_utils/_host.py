@@ -95,6 +95,16 @@ def rpm_packages(output: str) -> dict[str, Package]:
     }
 
 
+# The oldest Python 3 on servers that an ansible-core with this collection runs on.
+OLDEST_PYTHON = 8
+
+
+def without_ansible(places: list[str]) -> bool:
+    """Whether a Python package, by the directories that have it, is for older Pythons alone than Ansible runs on."""
+    minors = [re.search(r"/python3\.(\d+)/", place) for place in places]
+    return bool(places) and all(minor and int(minor.group(1)) < OLDEST_PYTHON for minor in minors)
+
+
 RPM_FORMAT = "pkg\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n"
 
 

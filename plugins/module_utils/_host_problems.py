@@ -19,18 +19,18 @@ Read = Mapping[str, Any]
 
 # Distributions whose packages and paths the role knows, with the versions AWS names for ECS Anywhere (and Debian 13 and
 # rebuilds of RHEL, which it does not name but which have the same packages). Where a number alone stands, it is the
-# first part of the version; "*" are those that roll. RHEL 8 has dnf for no Python that Ansible still supports.
+# first part of the version; "*" are those that roll.
 SUPPORTED_SYSTEMS = {
-    "almalinux": ("9",),
+    "almalinux": ("8", "9"),
     "amzn": ("2023",),
-    "centos": ("9",),
+    "centos": ("8", "9"),
     "debian": ("11", "12", "13"),
     "fedora": ("40", "41", "42", "43"),
-    "ol": ("9",),
+    "ol": ("8", "9"),
     "opensuse-leap": ("15",),
     "opensuse-tumbleweed": ("*",),
-    "rhel": ("9",),
-    "rocky": ("9",),
+    "rhel": ("8", "9"),
+    "rocky": ("8", "9"),
     "sles": ("15",),
     "ubuntu": ("20.04", "22.04", "24.04"),
 }

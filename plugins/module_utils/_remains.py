@@ -23,6 +23,7 @@ RECORD = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
 CONFIG_FILES = ("/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config")
 BACKUP_SUFFIX = ".before-ecs_anywhere"
 DOWNLOADS = "/var/cache/apt/archives/ecs_anywhere-"
+RPM_DOWNLOADS = "/var/cache/ecs_anywhere"  # where there is no apt, of this collection alone
 LOCK = "/var/lib/amazon/ssm/.ecs_anywhere_lock"
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _KEY = re.compile(r"\s*(aws_access_key_id|aws_secret_access_key|aws_session_token)\s*[=:]", re.IGNORECASE)
@@ -115,7 +116,7 @@ def find(below_root: Callable[[str], str]) -> Remains:
     # An agent clears its vault itself; what another one left can only be removed.
     orphaned = _ssm_vault.find_agent() is None and os.path.isdir(_ssm_vault.path("Vault"))
     directories = [_ssm_vault.path("Vault")] if orphaned else []
-    directories += [path for path in [below_root(_exec.DIRECTORY)] if os.path.isdir(path)]
+    directories += [path for path in map(below_root, (_exec.DIRECTORY, RPM_DOWNLOADS)) if os.path.isdir(path)]
     if os.path.exists(below_root(RECORD)):
         names.append(RECORD)
     return Remains(credentials, names, directories)

@@ -209,6 +209,12 @@ package_manager:
       type: list
       elements: str
       sample: []
+    command_only:
+      description:
+        - Whether C(dnf) serves as a command alone, because its Python bindings are for a Python that Ansible does not
+          run on any more, as on RHEL 8. M(ansible.builtin.dnf) cannot work there.
+      type: bool
+      sample: false
 docker:
   description: The Docker engine.
   returned: always
@@ -565,6 +571,7 @@ if __name__ == "__main__":
     gc.disable()  # what is to be imported takes a tenth less time, and there is little to collect in so short a life
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -600,6 +607,7 @@ SSM_PACKAGE = "amazon-ssm-agent"
 ECS_PACKAGE = "amazon-ecs-init"
 PODMAN_PACKAGE = "podman-docker"
 PACKAGES = [*ENGINES, SSM_PACKAGE, ECS_PACKAGE, PODMAN_PACKAGE]
+DNF_BINDINGS = "/usr/lib*/python3*/*-packages/dnf/__init__.py"
 CONFIG_FILES = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"]
 GPU_PARTS = {
     "/dev/nvidiactl": ["/dev/nvidiactl"],
@@ -741,7 +749,7 @@ def look_at_system(reader: Reader) -> dict[str, Any]:
 
 
 def look_at_packages(reader: Reader, family: str | None) -> tuple[dict[str, Any], dict[str, _host.Package]]:
-    name, packages, interrupted = None, {}, False
+    name, packages, interrupted, command_only = None, {}, False, False
     rpm = exists("/usr/bin/rpm")
     # dpkg can be installed on RPM systems, and rpm on Debian
     status = None if rpm and family in ("rhel", "suse") else reader.text("/var/lib/dpkg/status")
@@ -752,8 +760,9 @@ def look_at_packages(reader: Reader, family: str | None) -> tuple[dict[str, Any]
     elif rpm:
         output = reader.command([below_root("/usr/bin/rpm"), "-q", "--qf", _host.RPM_FORMAT, *PACKAGES])
         name, packages = "rpm", _host.rpm_packages(output or "")
+        command_only = _host.without_ansible(glob.glob(below_root(DNF_BINDINGS)))
     half = sorted(package for package, found in packages.items() if not found.complete)
-    return {"name": name, "interrupted": interrupted, "half_installed": half}, packages
+    return {"name": name, "interrupted": interrupted, "half_installed": half, "command_only": command_only}, packages
 
 
 def look_at_units(reader: Reader) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:

@@ -14,7 +14,8 @@ LEAP = 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="15.6"\nPRETTY_N
 
 
 def installed(bed, name):
-    return bed.on(name, "rpm -q amazon-ssm-agent amazon-ecs-init docker --qf '%{VERSION} '").split()
+    query = "rpm -q amazon-ssm-agent amazon-ecs-init docker --qf '%{VERSION}\\n' | grep -v 'not installed' || :"
+    return bed.on(name, query).split()
 
 
 def test_dnf_and_zypper_bring_servers_all_the_way(bed, aws):
@@ -46,5 +47,12 @@ def test_dnf_and_zypper_bring_servers_all_the_way(bed, aws):
         upgraded = bed.register(*names, playbook="hybrid.ecs_anywhere.upgrade", timeout=900)
         assert upgraded.returncode == 0
         right(aws, before, NEW)
+
+        how = {"playbook": "hybrid.ecs_anywhere.deregister", "variables": {"ecs_anywhere_remove_packages": True}}
+        assert bed.register(*names, **how).returncode == 0
+        assert [installed(bed, name) for name in names] == [["20.10.24"]] * 2
+        assert [bed.on(name, "ls /var/cache/ecs_anywhere 2>/dev/null || :") for name in names] == ["", ""]
+        again = bed.register(*names, **how)
+        assert [again.recap(name)["changed"] for name in names] == [0, 0]
     finally:
         bed.remove(*names)

@@ -37,6 +37,21 @@ def test_os_release(text, expected):
     assert tuple(_host.os_release(text).values()) == expected
 
 
+@pytest.mark.parametrize(
+    "places, expected",
+    [
+        (["/usr/lib/python3.6/site-packages/dnf/__init__.py"], True),
+        (["/usr/lib/python3.7/site-packages/dnf", "/usr/lib64/python3.6/site-packages/dnf"], True),
+        (["/usr/lib/python3.6/site-packages/dnf", "/usr/lib/python3.8/site-packages/dnf"], False),
+        (["/usr/lib/python3.12/site-packages/dnf"], False),
+        (["/usr/lib/python3/dist-packages/dnf"], False),  # of every Python 3 that the system has
+        ([], False),  # dnf5, or none: Ansible's own module tells it
+    ],
+)
+def test_what_only_older_pythons_than_ansibles_have(places, expected):
+    assert _host.without_ansible(places) is expected
+
+
 STATUS = """Package: amazon-ssm-agent
 Status: install ok installed
 Version: 3.3.4108.0-1

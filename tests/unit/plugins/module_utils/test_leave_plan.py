@@ -263,6 +263,8 @@ def test_packages_are_removed_only_if_asked():
     ]
     bare = changed(gone(), ssm_agent__installed=False, ecs_agent__installed=False)
     assert names(plan(bare, wanted=wanted)) == []
+    # what packages leave goes after them
+    assert names(plan({**gone(), "remains": ["/x"]}, wanted=wanted)) == ["remove_packages", "remove_remains"]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ RIGHT = {
     "systemd": True,
     "effective_user_is_root": True,
     "imds": {"reachable": False, "role": None},
-    "package_manager": {"name": "dpkg", "interrupted": False, "half_installed": []},
+    "package_manager": {"name": "dpkg", "interrupted": False, "half_installed": [], "command_only": False},
     "docker": {
         "installed": True,
         "engine_version": "20.10.24",
@@ -433,7 +433,11 @@ def test_an_agent_that_outlived_its_package_is_restarted(pin, running, planned):
     "path, value, sentence",
     [
         ("effective_user_is_root", False, "become: true"),
-        ("os:version_id", "10", "is not supported; supported are almalinux 9, amzn 2023, centos 9, debian 11/12/13"),
+        (
+            "os:version_id",
+            "10",
+            "is not supported; supported are almalinux 8/9, amzn 2023, centos 8/9, debian 11/12/13",
+        ),
         ("os:id", "arch", "is not supported"),
         ("architecture", "armv7l", "architecture armv7l is not supported"),
         ("systemd", False, "systemd does not run here"),

@@ -113,7 +113,8 @@ def test_a_bare_server(look, server):
     assert result["hostname"] == os.uname().nodename and result["architecture"] == os.uname().machine
     assert result["effective_user_is_root"] == (os.geteuid() == 0)
     assert result["imds"] == {"reachable": False, "role": None}
-    assert result["package_manager"] == {"name": None, "interrupted": False, "half_installed": []}
+    nothing = {"name": None, "interrupted": False, "half_installed": [], "command_only": False}
+    assert result["package_manager"] == nothing
     assert result["docker"] == {
         "installed": False,
         "package": None,
@@ -334,7 +335,8 @@ def test_interrupted_package_installation(look, server):
     server("/var/lib/dpkg/status", "Package: amazon-ecs-init\nStatus: install ok unpacked\nVersion: 1\n")
     server("/var/lib/dpkg/updates/0001", "")
     result = look()
-    assert result["package_manager"] == {"name": "dpkg", "interrupted": True, "half_installed": ["amazon-ecs-init"]}
+    half = {"name": "dpkg", "interrupted": True, "half_installed": ["amazon-ecs-init"], "command_only": False}
+    assert result["package_manager"] == half
     assert result["ecs_agent"]["installed"] is False
 
 
@@ -358,6 +360,25 @@ printf '%b' "$(printf '%s' "$3" | sed 's/%{NAME}/docker-ce/; s/%{.*}/27/')"
     result = look()
     assert result["package_manager"]["name"] == "rpm"
     assert result["docker"]["package"] == "docker-ce" and result["docker"]["installed"]
+
+
+@pytest.mark.parametrize(
+    "rpm, bindings, command_only",
+    [
+        (True, ["/usr/lib/python3.6/site-packages/dnf/__init__.py"], True),
+        (True, ["/usr/lib/python3.9/site-packages/dnf/__init__.py"], False),
+        (True, [f"/usr/lib/python3.{minor}/site-packages/dnf/__init__.py" for minor in (6, 11)], False),
+        (True, ["/usr/lib/python3.6/site-packages/dnf5.py"], False),
+        # without rpm it is nobody's package manager
+        (False, ["/usr/lib/python3.6/site-packages/dnf/__init__.py"], False),
+    ],
+)
+def test_whether_a_python_of_ansible_has_dnf(look, server, rpm, bindings, command_only):
+    if rpm:
+        server("/usr/bin/rpm", "#!/bin/sh\n", 0o755)
+    for path in bindings:
+        server(path, "")
+    assert look()["package_manager"]["command_only"] is command_only
 
 
 @pytest.mark.parametrize("how", ["package", "script", "link", "socket", "engine"])

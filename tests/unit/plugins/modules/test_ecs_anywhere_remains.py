@@ -87,6 +87,15 @@ def test_what_ecs_exec_needed_goes(server, clean):
     assert not clean()["changed"]
 
 
+def test_what_was_downloaded_where_there_is_no_apt_goes(server, clean):
+    server("/var/cache/ecs_anywhere/ecs_anywhere-amazon-ecs-agent.rpm", "rpm")
+    kept = server("/var/cache/dnf/x.rpm", "rpm")
+    directory = str(server.path("/var/cache/ecs_anywhere"))
+    assert clean(check=True)["removed"] == [directory] == clean()["removed"]
+    assert kept.exists() and not server.path("/var/cache/ecs_anywhere").exists()
+    assert not clean()["changed"]
+
+
 def test_a_file_of_credentials_keeps_what_others_wrote_and_its_mode(server, clean):
     server(_remains.RECORD, record())
     path = server(CREDENTIALS, AGENTS + OWN)
