@@ -571,7 +571,6 @@ if __name__ == "__main__":
     gc.disable()  # what is to be imported takes a tenth less time, and there is little to collect in so short a life
 
 import contextlib
-import glob
 import json
 import os
 import re
@@ -760,6 +759,8 @@ def look_at_packages(reader: Reader, family: str | None) -> tuple[dict[str, Any]
     elif rpm:
         output = reader.command([below_root("/usr/bin/rpm"), "-q", "--qf", _host.RPM_FORMAT, *PACKAGES])
         name, packages = "rpm", _host.rpm_packages(output or "")
+        import glob  # not for every system
+
         command_only = _host.without_ansible(glob.glob(below_root(DNF_BINDINGS)))
     half = sorted(package for package, found in packages.items() if not found.complete)
     return {"name": name, "interrupted": interrupted, "half_installed": half, "command_only": command_only}, packages
