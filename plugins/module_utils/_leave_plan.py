@@ -218,7 +218,6 @@ def leave_plan(name: str, host: Read, aws: Read, wanted: Read) -> Plan:
     step("clear_registration", _clear_reason(host))
     plan["settings"] = settings_of_ours(host, wanted)
     step("remove_settings", "; ".join(f"{path} has {', '.join(keys)}" for path, keys in plan["settings"].items()))
-    step("remove_remains", f"there is {', '.join(host['remains'])}" if host["remains"] else None)
     installed = [
         what
         for what, part in (("SSM", "ssm_agent"), ("ECS", "ecs_agent"))
@@ -226,4 +225,5 @@ def leave_plan(name: str, host: Read, aws: Read, wanted: Read) -> Plan:
     ]
     if wanted["leave"]["remove_packages"] and installed:
         step("remove_packages", f"the {' and the '.join(f'{what} agent' for what in installed)} is to be removed")
+    step("remove_remains", f"there is {', '.join(host['remains'])}" if host["remains"] else None)
     return plan
