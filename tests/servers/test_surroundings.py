@@ -74,6 +74,7 @@ def test_a_disk_that_fills_up_is_named_and_the_next_run_goes_on(bed, aws, server
 def test_a_clock_that_is_an_hour_off_is_refused_before_anything_is_changed(bed, aws, server, record_property):
     name = server("early", docker=True)
     bed.on(name, WRONG_CLOCK)
+    aws.forget_calls()
     # the role is kept right before anything is known of servers
     refused = bed.register(name, variables={"ecs_anywhere_manage_iam_role": False})
     refused.note(record_property, name)
