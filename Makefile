@@ -129,16 +129,16 @@ molecule: servers
 	$(ON_SERVERS) --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py docker_rpm.py exec.py snap.py \
-        upgrade.py workloads.py)
+LONG := $(addprefix tests/servers/test_,identity.py kills.py options.py packages.py rpm.py docker.py docker_rpm.py \
+        exec.py snap.py surroundings.py upgrade.py workloads.py)
 .PHONY: long matrix
 long: servers
 	@tests/hosts/build-rpm-image
 	$(ON_SERVERS) --durations=5 $(LONG)
 
 matrix: servers
-	@$(ON_SERVERS) --matrix tests/servers/test_states.py tests/servers/test_identity.py \
-	  tests/servers/test_register.py tests/servers/test_node_role.py tests/servers/test_snap.py -m state
+	@$(ON_SERVERS) --matrix -m state $(addprefix tests/servers/test_,states.py identity.py register.py \
+	  node_role.py snap.py bad_input.py options.py surroundings.py kills.py)
 
 # --- to look at -----------------------------------------------------------------------------------------------------
 

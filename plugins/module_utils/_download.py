@@ -34,14 +34,17 @@ def fetch(module: AnsibleModule, url: str, what: str, target: str, limit: int | 
         raise Trouble(f"Cannot download the {what} from {url}: {answer}{info.get('msg')}")
     size = 0
     with open(target, "wb") as stream:
-        try:
-            for block in iter(lambda: response.read(256 * 1024), b""):
-                size += len(block)
-                if limit is not None and size > limit:
-                    raise Trouble(f"What is at {url} is too large to be a {what}.")
-                stream.write(block)
-        except OSError as e:
-            raise Trouble(f"The download of the {what} from {url} broke off after {size} bytes: {e}") from e
+        while True:
+            try:
+                block = response.read(256 * 1024)
+            except OSError as e:
+                raise Trouble(f"The download of the {what} from {url} broke off after {size} bytes: {e}") from e
+            if not block:
+                break
+            size += len(block)
+            if limit is not None and size > limit:
+                raise Trouble(f"What is at {url} is too large to be a {what}.")
+            stream.write(block)  # a disk that is full is no fault of the other side
     announced = str(info.get("content-length", ""))
     if announced.isdigit() and int(announced) != size:
         raise Trouble(f"The download of the {what} from {url} broke off after {size} of {announced} bytes.")

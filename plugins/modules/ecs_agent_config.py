@@ -102,6 +102,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ecs_config
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._replace import replace
 
 BACKUP_SUFFIX = ".before-ecs_anywhere"
 
@@ -141,7 +142,7 @@ def write(module: AnsibleModule, path: str, text: str) -> None:
     if not os.path.exists(path):
         # atomic_move gives a new file the umask's mode and an existing one the mode it has: no moment readable by all.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-    module.atomic_move(name, path)
+    replace(module, name, path)
 
 
 def apply(module: AnsibleModule, path: str, text: str, backup: bool) -> str | None:

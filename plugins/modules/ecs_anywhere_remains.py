@@ -60,6 +60,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._replace import replace
 
 ROOT = "/"  # everything is below it
 
@@ -80,7 +81,7 @@ def take_out_credentials(module: AnsibleModule, found: _remains.Credentials) -> 
         stream.write(found.after)
         stream.flush()
         os.fsync(stream.fileno())
-    module.atomic_move(name, path)  # keeps owner and mode
+    replace(module, name, path)  # keeps owner and mode
 
 
 def remove(module: AnsibleModule, found: _remains.Remains) -> None:

@@ -74,6 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _exec_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import Trouble
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._replace import replace
 
 ROOT = "/"  # everything is below it
 
@@ -135,7 +136,7 @@ def copy_ca_bundle(module: AnsibleModule) -> None:
     with os.fdopen(descriptor, "wb") as stream, open(below_root(str(source)), "rb") as own:
         shutil.copyfileobj(own, stream)
     os.chmod(name, 0o644)
-    module.atomic_move(name, target)
+    replace(module, name, target)
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:

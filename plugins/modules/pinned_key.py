@@ -98,6 +98,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import pinned_fingerprint
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import read_keys
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import run
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._replace import replace
 
 
 def trusted(module: AnsibleModule, directory: str) -> list[_gpg.Key]:
@@ -138,7 +139,7 @@ def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
         name = os.path.join(directory, "armoured")
         with open(name, "w", encoding="utf-8") as stream:
             stream.write(wanted)
-        module.atomic_move(name, dest)
+        replace(module, name, dest)
     if os.path.isfile(dest):
         changed = bool(module.set_mode_if_different(dest, mode, changed))
     return {

@@ -134,6 +134,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import pinned_fingerprint
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import read_keys
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._download import run
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._replace import replace
 
 
 def sha256(name: str) -> str:
@@ -225,7 +226,7 @@ def keep_signature(module: AnsibleModule, signature: str) -> bool:
         return False
     changed = not os.path.isfile(dest) or sha256(dest) != sha256(signature)
     if changed and not module.check_mode:
-        module.atomic_move(signature, dest)
+        replace(module, signature, dest)
     exists = not (changed and module.check_mode)
     return bool(exists and module.set_mode_if_different(dest, module.params["mode"], changed)) or changed
 
@@ -263,7 +264,7 @@ def ensure(module: AnsibleModule, directory: str) -> dict[str, Any]:
     fingerprint, problem = verifier.problem(download, digest)
     if problem:
         raise Trouble(f"{params['url']} was not accepted. {problem}")
-    module.atomic_move(download, dest)
+    replace(module, download, dest)
     module.set_mode_if_different(dest, params["mode"], True)
     keep_signature(module, verifier.signature)
     result.update(sha256=digest, fingerprint=fingerprint, key_expires=verifier.expires(fingerprint))

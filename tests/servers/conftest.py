@@ -25,6 +25,7 @@ import matrix
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+CALLBACKS = CHECKOUT / "tests" / "servers" / "callback"
 PLAYBOOK = "hybrid.ecs_anywhere.register"
 
 
@@ -188,7 +189,7 @@ class Bed:
             cwd=CHECKOUT,
             env={
                 **os.environ,
-                "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "servers" / "callback"),
+                "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
                 "ANSIBLE_CALLBACKS_ENABLED": "executions",
                 "EXECUTIONS": str(testbed.BED / "executions.json"),
                 **(environment or {}),

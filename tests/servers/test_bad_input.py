@@ -39,13 +39,14 @@ def plain(bed):
 
 
 @pytest.fixture
-def refused(bed, aws, plain):
+def refused(bed, aws, plain, record_property):
     """Run against the bare server; it must fail with the sentence and leave everything as it was."""
 
     def run(*sentences, host=plain, writes=(), left=(), fetched=False, **how):
         """fetched: AWS refuses only after the packages were fetched. Good packages may lie in apt's cache."""
         bed.on(host, f"rm -f {FETCHED}*; touch /stamp")
         result = bed.register(host, **how)
+        result.note(record_property, host)
         assert result.returncode != 0
         assert result.recap(host)["failed"] == 1
         assert result.recap(host)["changed"] == fetched
@@ -215,7 +216,7 @@ class TestOnTheServer:
     """The state is made on the server, and taken back."""
 
     @pytest.fixture
-    def state(self, bed, plain):
+    def in_state(self, bed, plain):
         undo = []
 
         def make(script, back):
@@ -226,16 +227,16 @@ class TestOnTheServer:
         for back in undo:
             bed.on(plain, back)
 
-    def test_unsupported_system(self, refused, state):
-        state(
+    def test_unsupported_system(self, refused, in_state):
+        in_state(
             "cp -P /etc/os-release /etc/os-release.kept; rm /etc/os-release; "
             "printf 'ID=slackware\\nVERSION_ID=15.0\\nPRETTY_NAME=\"Slackware 15.0\"\\n' > /etc/os-release",
             "rm /etc/os-release; mv /etc/os-release.kept /etc/os-release",
         )
         refused("Slackware 15.0 is not supported", "debian 11/12/13")
 
-    def test_unsupported_architecture(self, refused, state):
-        state(
+    def test_unsupported_architecture(self, refused, in_state):
+        in_state(
             "printf '#!/bin/sh\\nexec setarch i686 /usr/bin/python3 \"$@\"\\n' > /usr/local/bin/python-i686; "
             "chmod +x /usr/local/bin/python-i686",
             "rm /usr/local/bin/python-i686",
@@ -245,14 +246,42 @@ class TestOnTheServer:
             variables={"ansible_python_interpreter": "/usr/local/bin/python-i686"},
         )
 
-    def test_podman_instead_of_docker(self, refused, state):
-        state(
+    @pytest.mark.state("podman's shim")
+    def test_podman_instead_of_docker(self, refused, in_state):
+        in_state(
             "printf '#!/bin/sh\\nexec /usr/bin/podman \"$@\"\\n' > /usr/bin/docker; chmod +x /usr/bin/docker",
             "rm /usr/bin/docker",
         )
         refused("podman's compatibility shim")
 
-    def test_ec2_instance_with_a_role(self, refused, state):
+    @pytest.mark.state("Docker too new")
+    def test_an_engine_that_the_agent_does_not_understand(self, refused, in_state):
+        engine = (
+            "import http.server, json, socketserver\n"
+            "VERSION = {'Version': '30.0.0', 'ApiVersion': '1.60', 'MinAPIVersion': '1.50'}\n"
+            "class H(http.server.BaseHTTPRequestHandler):\n"
+            "    address_string = lambda self: 'client'\n"
+            "    def do_GET(self):\n"
+            "        self.send_response(200); self.end_headers(); self.wfile.write(json.dumps(VERSION).encode())\n"
+            "socketserver.ThreadingUnixStreamServer('/run/docker.sock', H).serve_forever()\n"
+        )
+        in_state(
+            "touch /usr/bin/dockerd; cat > /run/engine.py <<'END'\n" + engine + "END\n"
+            "systemd-run --quiet --unit docker /usr/bin/python3 /run/engine.py; sleep 1",
+            "systemctl stop docker; rm -f /usr/bin/dockerd /run/docker.sock /run/engine.py",
+        )
+        refused("Docker 30.0.0 speaks API 1.50 and newer, the ECS agent at most 1.44")
+
+    @pytest.mark.state("disk too small")
+    def test_no_room_for_packages(self, refused, in_state):
+        in_state(
+            "mount -t tmpfs -o size=60m tmpfs /var/cache; mkdir -p /var/cache/apt/archives/partial",
+            "umount /var/cache",
+        )
+        refused("/var/cache have 60 MB left, the installation takes up to 400 MB: make room")
+
+    @pytest.mark.state("IMDS with a role")
+    def test_ec2_instance_with_a_role(self, refused, in_state):
         server = (
             "import http.server\n"
             "class H(http.server.BaseHTTPRequestHandler):\n"
@@ -267,13 +296,14 @@ class TestOnTheServer:
             "    do_GET = do_PUT = answer\n"
             "http.server.ThreadingHTTPServer(('169.254.169.254', 80), H).serve_forever()\n"
         )
-        state(
+        in_state(
             "ip address add 169.254.169.254/32 dev lo; cat > /run/imds.py <<'END'\n" + server + "END\n"
             "systemd-run --quiet --unit imds /usr/bin/python3 /run/imds.py; sleep 1",
             "systemctl stop imds; ip address delete 169.254.169.254/32 dev lo; rm /run/imds.py",
         )
         refused("this is an EC2 instance with the role web-server")
 
+    @pytest.mark.state("Docker missing")
     def test_docker_left_to_the_user_and_missing(self, refused):
         refused("ecs_anywhere_docker_source is `none`", variables={"ecs_anywhere_docker_source": "none"})
 
@@ -286,8 +316,8 @@ class TestOnTheServer:
         finally:
             bed.remove("initless")
 
-    def test_one_bad_server_does_not_stop_the_others(self, bed, aws, plain, state):
-        state(
+    def test_one_bad_server_does_not_stop_the_others(self, bed, aws, plain, in_state):
+        in_state(
             "mv /etc/os-release /etc/os-release.kept; echo ID=plan9 > /etc/os-release",
             "mv /etc/os-release.kept /etc/os-release",
         )

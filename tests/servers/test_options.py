@@ -110,23 +110,29 @@ class TestOptions:
     def environment_of(self, bed, unit):
         return bed.on(self.name, f"tr '\\0' '\\n' </proc/$(systemctl show -P MainPID {unit})/environ").splitlines()
 
-    def test_foreign_credentials_and_a_closed_way_are_told_in_one_message(self, behind, aws):
+    @pytest.mark.state("foreign credentials")
+    @pytest.mark.state("no route to AWS")
+    def test_foreign_credentials_and_a_closed_way_are_told_in_one_message(self, behind, aws, record_property):
         drop_in = "/etc/systemd/system/amazon-ssm-agent.service.d"
         behind.on(
             self.name,
             f"mkdir -p {drop_in} /etc/ecs && printf '[Service]\\nEnvironment=AWS_PROFILE=x\\n' > {drop_in}/x.conf\n"
-            "echo AWS_ACCESS_KEY_ID=AKIAOTHER > /etc/ecs/ecs.config && systemctl daemon-reload",
+            "echo AWS_ACCESS_KEY_ID=AKIAOTHER > /etc/ecs/ecs.config && systemctl daemon-reload\n"
+            "mkdir -p /var/lib/ecs && echo AWS_SESSION_TOKEN=other > /var/lib/ecs/ecs.config",
         )
         try:
             run = behind.register(self.name, variables={"ecs_anywhere_gpu": True})
         finally:
-            behind.on(self.name, f"rm {drop_in}/x.conf /etc/ecs/ecs.config && systemctl daemon-reload")
+            files = f"{drop_in}/x.conf /etc/ecs/ecs.config /var/lib/ecs/ecs.config"
+            behind.on(self.name, f"rm {files} && systemctl daemon-reload")
+        run.note(record_property, self.name)
         assert run.recap(self.name)["failed"] == 1
         assert aws.calls(operation="CreateActivation") == []
         behind.on(self.name, "touch /dev/nvidiactl /usr/bin/nvidia-smi /usr/bin/nvidia-container-runtime")
         for sentence in (
             "AWS_PROFILE in the environment of amazon-ssm-agent.service would give it other credentials",
             "AWS_ACCESS_KEY_ID in /etc/ecs/ecs.config would give the ECS agent other credentials",
+            "AWS_SESSION_TOKEN in /var/lib/ecs/ecs.config would give the ECS agent other credentials",
             "the profile [default] of /root/.aws/credentials is not the SSM agent's",
             "it cannot reach ssm.us-east-1.amazonaws.com:443 (Connection refused), ssmmessages.us-east-1.amazonaws.com",
             "s3.us-east-1.amazonaws.com:443 (Connection refused): allow these in the firewall",

@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 
 import pytest
+from conftest import CALLBACKS
 from conftest import testbed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -76,7 +77,7 @@ def test_three_servers_one_activation_and_no_secret_left(bed, aws, servers, reco
 
 
 @pytest.mark.state("right")
-def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, tmp_path):
+def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, tmp_path, record_property):
     names = servers("c1", "c2", docker=True)
     assert bed.register(*names).returncode == 0
     counter = tmp_path / "callback"
@@ -97,9 +98,14 @@ def test_a_right_server_costs_one_execution_and_four_entries(bed, aws, servers, 
     )
     result = bed.register(
         *names,
-        environment={"ANSIBLE_CALLBACK_PLUGINS": str(counter), "ANSIBLE_CALLBACKS_ENABLED": "entries"},
+        environment={
+            "ANSIBLE_CALLBACK_PLUGINS": f"{counter}:{CALLBACKS}",
+            "ANSIBLE_CALLBACKS_ENABLED": "entries,executions",
+        },
     )
     assert result.returncode == 0
+    result.note(record_property, names[0])
+    assert result.executions == dict.fromkeys(names, 1)
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     for name in names:
         own = [entry for entry in entries if entry[0] == name and not entry[3]]

@@ -32,8 +32,8 @@ def matrix(monkeypatch):
     return importlib.import_module("matrix")
 
 
-def report(state, passed=True, **noted):
-    properties = [("state", state), *noted.items()]
+def report(*states, passed=True, **noted):
+    properties = [*(("state", state) for state in states), *noted.items()]
     return SimpleNamespace(
         when="call",
         passed=passed,
@@ -49,6 +49,8 @@ def test_the_matrix_is_red_where_a_state_fails_or_has_no_test(matrix):
     assert not matrix.is_red(table)
     assert matrix.lines(table)[1].split("  ")[0] == "bare"
     assert table[0][-3:] == ("7", "1", "9")
+    both = list(matrix.rows([report("bare", "right"), *every[2:]]))  # one test may make two states
+    assert [row[0] for row in both[:2]] == ["bare", "right"] and not matrix.is_red(both)
     assert matrix.is_red(list(matrix.rows(every[1:])))
     assert matrix.is_red(list(matrix.rows([*every, report("bare", passed=False)])))
     assert matrix.is_red(list(matrix.rows([*every, report("unheard of")])))

@@ -261,6 +261,9 @@ def test_packages_are_removed_only_if_asked():
     assert plan(gone(), wanted=wanted)["steps"] == [
         {"name": "remove_packages", "reason": "the SSM agent and the ECS agent is to be removed"}
     ]
+    # the vault of an agent is a remain only without the agent
+    left = changed(gone(), remains=["/var/cache/apt/archives/ecs_anywhere-amazon-ssm-agent.deb"])
+    assert names(plan(left, wanted=wanted)) == ["remove_packages", "remove_remains"]
     bare = changed(gone(), ssm_agent__installed=False, ecs_agent__installed=False)
     assert names(plan(bare, wanted=wanted)) == []
     # what packages leave goes after them

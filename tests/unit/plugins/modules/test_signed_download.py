@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import json
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -16,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _gpg
 
 CONTENT = b"a package\n" * 1000
@@ -204,6 +207,30 @@ def test_a_download_that_breaks_off_is_told_as_that(download, signed, served, de
     monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "copyfile", broken)
     result = download(**args)
     assert result["failed"] and "broke off after 100 of 10000 bytes" in result["msg"] and not dest.exists()
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_other_side(download, signed, dest):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    args = signed()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, limits[1]))  # the next best to a full disk
+    try:
+        result = download(**args)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result["failed"] and result["msg"] == f"Cannot write {dest}: File too large."
+    assert not dest.exists()
+
+
+def test_a_disk_that_is_full_where_the_file_goes_is_told_in_a_sentence(download, signed, dest, monkeypatch):
+    def full(self, src, dest):  # as ansible-core 2.19 says it
+        raise Exception(f"Failed to replace {dest!r} with {src!r}.") from OSError(
+            errno.ENOSPC, os.strerror(errno.ENOSPC)
+        )
+
+    monkeypatch.setattr(AnsibleModule, "atomic_move", full)
+    result = download(**signed())
+    assert result["failed"] and result["msg"] == f"Cannot write {dest}: No space left on device."
+    assert "exception" not in result
 
 
 def test_nobody_answers(download, signed, dest):
