@@ -14,6 +14,7 @@ def replace(module: AnsibleModule, source: str, dest: str) -> None:
     try:
         module.atomic_move(source, dest)
     except Exception as e:
-        if isinstance(e.__cause__, OSError):
-            raise e.__cause__ from e
+        cause = e.__cause__
+        if isinstance(cause, OSError):
+            raise cause from e
         raise

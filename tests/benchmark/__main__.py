@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """make bench: ours beside its peer, alternating in one run against one emulator, printed as ratios.
 
-python tests/benchmark [role] [fleet] [scale]
+python tests/benchmark [role] [fleet] [scale] [instructions]
+
+The last of these is not of make bench: it counts what the processor executes, by valgrind, for a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
@@ -20,6 +23,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +98,8 @@ class Took(NamedTuple):
 UNITS = {"seconds": "seconds", "cpu": "processor time", "controller": "of it on the controller"}
 
 
-def ansible(aws: Emulator, *arguments: str, command: str = "ansible-playbook") -> Took:
+def ansible(aws: Emulator, *arguments: str, command: str = "ansible-playbook", below: Sequence[str] = ()) -> Took:
+    """Run it, as an argument of the command *below* if there is one."""
     environment = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": OPERATOR[0],
@@ -103,10 +108,12 @@ def ansible(aws: Emulator, *arguments: str, command: str = "ansible-playbook") -
         "AWS_DEFAULT_REGION": REGION,
         "ANSIBLE_FORKS": "20",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
+        "PYTHONHASHSEED": "0",  # so that two runs do the same
     }
     with tempfile.TemporaryFile("w+") as output:
         start = time.monotonic()
-        process = subprocess.Popen([command, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT)
+        line = [*below, command, *arguments]
+        process = subprocess.Popen(line, env=environment, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)  # with all that it started and waited for
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -121,59 +128,88 @@ def row(*cells: object) -> None:
     print("  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip(), flush=True)
 
 
-def bench_role(directory: Path) -> None:
-    """ecs_anywhere_role and amazon.aws.iam_role make, keep, repair and delete the same role, each with its own."""
-    aws = Emulator(directory)
-    iam = aws.client("iam")
-    ours, peer = "hybrid.ecs_anywhere.ecs_anywhere_role", "amazon.aws.iam_role"
-    names = {ours: "bench-ours", peer: "bench-peer"}
+OURS, PEER = "hybrid.ecs_anywhere.ecs_anywhere_role", "amazon.aws.iam_role"
+NAMES = {OURS: "bench-ours", PEER: "bench-peer"}
+ROLE_STEPS = [
+    (step + note, state, options)
+    for step, state in (("create", "present"), ("no change", "present"), ("repair", "present"), ("delete", "absent"))
+    for note, options in ((", check mode", ["--check"]), ("", []))
+]
+
+
+def role_playbooks(directory: Path) -> dict[tuple[str, str], Path]:
+    """By state and module: each of the two makes a role of its own."""
     wish = {
-        ours: {},
-        peer: {"assume_role_policy_document": TRUST, "managed_policies": ARNS, "create_instance_profile": False},
+        OURS: {},
+        PEER: {"assume_role_policy_document": TRUST, "managed_policies": ARNS, "create_instance_profile": False},
     }
     local = {"connection": "local", "vars": {"ansible_python_interpreter": sys.executable}}
-    books = {
+    return {
         (state, side): playbook(
             directory, f"{state}-{name}", {"tasks": [{side: {"name": name, "state": state, **wish[side]}}]}, **local
         )
-        for side, name in names.items()
+        for side, name in NAMES.items()
         for state in ("present", "absent")
     }
-    steps = [
-        (step + note, state, options)
-        for step, state in (
-            ("create", "present"),
-            ("no change", "present"),
-            ("repair", "present"),
-            ("delete", "absent"),
-        )
-        for note, options in ((", check mode", ["--check"]), ("", []))
-    ]
+
+
+def role_run(aws: Emulator, books: dict[tuple[str, str], Path], step: str, state: str, side: str, *options: str, **how):
+    """One step of one side."""
+    if step == "repair, check mode":
+        aws.client("iam").detach_role_policy(RoleName=NAMES[side], PolicyArn=ARNS[0])
+    aws.calls()
+    return ansible(aws, "-i", "localhost,", str(books[state, side]), *options, **how)
+
+
+def bench_role(directory: Path) -> None:
+    """ecs_anywhere_role and amazon.aws.iam_role make, keep, repair and delete the same role, each with its own."""
+    aws = Emulator(directory)
+    books = role_playbooks(directory)
     took: dict[tuple[str, str], list[Took]] = {}
     calls: dict[tuple[str, str], list[str]] = {}
     rounds = 3 * ROUNDS  # a run is short, and what it takes differs by a tenth
     for number in range(rounds):
-        for step, state, options in steps:
-            for side in (ours, peer) if number % 2 else (peer, ours):
-                if step == "repair, check mode":
-                    iam.detach_role_policy(RoleName=names[side], PolicyArn=ARNS[0])
-                aws.calls()
-                one = ansible(aws, "-i", "localhost,", str(books[state, side]), *options)
+        for step, state, options in ROLE_STEPS:
+            for side in (OURS, PEER) if number % 2 else (PEER, OURS):
+                one = role_run(aws, books, step, state, side, *options)
                 took.setdefault((step, side), []).append(one)
                 calls[step, side] = aws.calls()
     aws.process.send_signal(signal.SIGTERM)
     print("\nThe node role (AWS calls and seconds of a whole ansible-playbook: medians of", rounds, "rounds)")
     print("The ratio of seconds is the median of those of each round, whose two runs follow each other.")
     row("", "", "ours", "iam_role", "ratio")
-    for step, _, _ in steps:
-        a, b = (len(calls[step, side]) for side in names)
+    for step, _, _ in ROLE_STEPS:
+        a, b = (len(calls[step, side]) for side in NAMES)
         row(step, "AWS calls", a, b, f"{a / b:.2f}")
         for unit in ("seconds", "cpu"):
-            one, other = ([getattr(run, unit) for run in took[step, side]] for side in names)
+            one, other = ([getattr(run, unit) for run in took[step, side]] for side in NAMES)
             ratio = statistics.median(x / y for x, y in zip(one, other, strict=True))
             row("", UNITS[unit], f"{statistics.median(one):.2f}", f"{statistics.median(other):.2f}", f"{ratio:.2f}")
-    for side in names:
+    for side in NAMES:
         print(f"no change, {side}: {', '.join(calls['no change', side])}")
+
+
+def bench_instructions(directory: Path) -> None:
+    """The same steps, and how much the processor executes in all processes of a run: a number that hardly varies."""
+    if not shutil.which("valgrind"):
+        sys.exit("this part needs Debian's package valgrind")
+    aws = Emulator(directory)
+    books = role_playbooks(directory)
+    command = str(shutil.which("ansible-playbook"))
+    print("\nThe node role (millions of instructions of a whole ansible-playbook, with all of its processes)")
+    row("", "", "ours", "iam_role", "ratio")
+    for step, state, options in ROLE_STEPS:
+        counted = []
+        for side in (OURS, PEER):
+            log = directory / f"{step}-{NAMES[side]}".replace(" ", "-")
+            valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--trace-children=yes"]
+            files = [f"--log-file={log}.%p.txt", "--cachegrind-out-file=/dev/null"]
+            how = {"command": command, "below": [*valgrind, *files, sys.executable]}
+            role_run(aws, books, step, state, side, *options, **how)
+            texts = "".join(file.read_text() for file in directory.glob(f"{log.name}.*.txt"))
+            counted.append(sum(int(n.replace(",", "")) for n in re.findall(r"I\s+refs:\s+([\d,]+)", texts)))
+        row(step, "", *(f"{count / 1e6:.0f}" for count in counted), f"{counted[0] / counted[1]:.4f}")
+    aws.process.send_signal(signal.SIGTERM)
 
 
 @contextmanager
@@ -336,7 +372,7 @@ def main() -> None:
     parts = {"role": bench_role, "fleet": bench_fleet, "scale": bench_scale}
     for name in sys.argv[1:] or parts:
         with tempfile.TemporaryDirectory(prefix="ecs-anywhere-bench-") as directory:
-            parts[name](Path(directory))
+            {**parts, "instructions": bench_instructions}[name](Path(directory))
 
 
 if __name__ == "__main__":
