@@ -16,5 +16,5 @@ def replace(module: AnsibleModule, source: str, dest: str) -> None:
     except Exception as e:
         cause = e.__cause__
         if isinstance(cause, OSError):
-            raise cause from e
+            raise OSError(cause.errno, cause.strerror, dest) from e
         raise
