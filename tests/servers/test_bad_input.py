@@ -341,7 +341,7 @@ def test_a_strategy_without_once_is_refused(bed, aws, plain, tmp_path):
     result = bed.register(plain, playbook=str(play))
     assert "strategy is 'free'" in result.text
     assert result.recap(plain)["failed"] == 1
-    assert aws.calls() == []
+    assert aws.operations() == []
 
 
 @pytest.mark.parametrize("name", ["ecs_anywhere_region", "ecs_anywhere_cluster"])
@@ -349,7 +349,7 @@ def test_required_variables_are_asked_for(bed, aws, plain, name):
     result = bed.register(plain, without=name)
     assert result.returncode != 0
     assert f"missing required arguments: {name}" in result.text
-    assert aws.calls() == []
+    assert aws.operations() == []
 
 
 def test_an_empty_cluster_is_not_the_default_cluster(refused):
