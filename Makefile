@@ -87,7 +87,7 @@ servers: setup $(C)/emulator-site/ready $(C)/agents/ready
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
-# Half of the time is waiting, so that two at once take little more than half as long; each has a test bed of its own.
+# Two files at a time, as much of it is waiting; each worker has a test bed of its own.
 ON_SERVERS := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: test lint unit sanity integration molecule

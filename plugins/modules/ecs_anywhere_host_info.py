@@ -568,7 +568,7 @@ proxy:
 import gc
 
 if __name__ == "__main__":
-    gc.disable()  # what is to be imported takes a tenth less time, and there is little to collect in so short a life
+    gc.disable()  # what is to be imported takes less time, and there is little to collect in so short a life
 
 import contextlib
 import json

@@ -281,7 +281,7 @@ iam_role:
 import gc
 
 if __name__ == "__main__":
-    gc.disable()  # what is to be imported takes a tenth less time, and there is little to collect in so short a life
+    gc.disable()  # what is to be imported takes less time, and there is little to collect in so short a life
 
 from collections.abc import Callable
 from typing import Any

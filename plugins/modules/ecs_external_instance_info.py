@@ -440,7 +440,7 @@ instances:
 import gc
 
 if __name__ == "__main__":
-    gc.disable()  # what is to be imported takes a tenth less time, and there is little to collect in so short a life
+    gc.disable()  # what is to be imported takes less time, and there is little to collect in so short a life
 
 from datetime import UTC
 from datetime import datetime
