@@ -129,16 +129,18 @@ molecule: servers
 	$(ON_SERVERS) --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py kills.py options.py packages.py rpm.py docker.py docker_rpm.py \
-        exec.py snap.py surroundings.py upgrade.py workloads.py)
-.PHONY: long matrix
-long: servers
+LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py docker_rpm.py exec.py snap.py \
+        surroundings.py upgrade.py workloads.py) $(wildcard tests/servers/test_kills*.py)
+.PHONY: long matrix rpm-servers
+rpm-servers: servers
 	@tests/hosts/build-rpm-image
+
+long: rpm-servers
 	$(ON_SERVERS) --durations=5 $(LONG)
 
-matrix: servers
+matrix: rpm-servers
 	@$(ON_SERVERS) --matrix -m state $(addprefix tests/servers/test_,states.py identity.py register.py \
-	  node_role.py snap.py bad_input.py options.py surroundings.py kills.py)
+	  node_role.py snap.py bad_input.py options.py surroundings.py) $(wildcard tests/servers/test_kills*.py)
 
 # --- to look at -----------------------------------------------------------------------------------------------------
 

@@ -274,6 +274,9 @@ class Signer:
         fingerprint = next(line.split(":")[9] for line in listing if line.startswith("fpr:"))
         return {"fingerprint": fingerprint, "key": self.gpg("--armor", "--export", fingerprint)}
 
+    def clear_sign(self, name, file, signed):
+        self.gpg("--local-user", f"{name}@example.com", "--yes", "--output", str(signed), "--clear-sign", str(file))
+
 
 @pytest.fixture(scope="module")
 def signer():

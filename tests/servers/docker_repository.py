@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from conftest import testbed
+
 # As Docker's packages do, the new engine is started by the package.
 POSTINST = """#!/bin/sh
 set -e
@@ -62,6 +64,16 @@ def _deb(pool, name, version, debs):
                 (tree / "DEBIAN" / script).chmod(0o755)
         file = pool / f"{name}_{version.replace(':', '%3a')}_amd64.deb"
         _run("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(file))
+
+
+def debs_of(server, bed, folder):
+    """What the distribution has of it, from the server's own repository, in a folder of this machine."""
+    debs = {}
+    for name in ("docker.io", "containerd", "runc"):
+        path = bed.on(server, f"ls /opt/apt/{name}_*.deb")
+        debs[name] = folder / path.rpartition("/")[2]
+        testbed.podman("cp", f"{testbed.NETWORK}-{server}:{path}", str(debs[name]))
+    return debs
 
 
 def make(root, debs, versions, codename, sign, public_key):

@@ -46,5 +46,13 @@ STATES = {
     "killed at any step": "finished by the next run, one node",
     "killed at any step of a move": "finished by the next run, node kept",
     "killed at any step of leaving": "finished by the next run",
+    "killed at a step of an option": "finished by the next run, one node",
+    "killed while its proxy goes": "finished by the next run, identity kept",
+    "killed while it is given up": "registered anew by the next run, one node",
+    "killed while what it was is retired": "finished by the next run, one container instance",
+    "killed at a step of dnf or zypper": "finished by the next run, one node",
+    "killed at any step of an upgrade": "finished by the next run, ACTIVE, identity kept",
+    "killed on the way back of an upgrade": "right with the old agents, identity kept",
+    "module killed amid a transaction of rpm": "finished by the next run, one node",
     "module killed on the server": "finished by the next run, one node",
 }

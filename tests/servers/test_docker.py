@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from functools import partial
 
 import docker_repository
 import pytest
@@ -30,21 +31,13 @@ def server(bed, signer, key, tmp_path_factory):
     bed.aws.client("ecs").create_cluster(clusterName="edge")
     bed.add(NAME)
     bed.on(NAME, f"echo {testbed.EMULATOR_ADDRESS} download.docker.com >> /etc/hosts")
-    folder = tmp_path_factory.mktemp("debs")
-    debs = {}
-    for name in ("docker.io", "containerd", "runc"):
-        path = bed.on(NAME, f"ls /opt/apt/{name}_*.deb")
-        debs[name] = folder / path.rpartition("/")[2]
-        testbed.podman("cp", f"{testbed.NETWORK}-{NAME}:{path}", str(debs[name]))
-
-    def sign(file, signed):
-        signer.gpg("--local-user", "docker@example.com", "--yes", "--output", str(signed), "--clear-sign", str(file))
+    debs = docker_repository.debs_of(NAME, bed, tmp_path_factory.mktemp("debs"))
 
     places = {"": (debs, [OLD, NEW]), "tomorrow": ({}, [NEW, TOO_NEW]), "tampered": ({}, [NEW])}
     for place, (content, versions) in places.items():
         root = bed.packages / place / "linux" / "debian"
         shutil.rmtree(bed.packages / (place or "linux"), ignore_errors=True)
-        docker_repository.make(root, content, versions, "bookworm", sign, key["key"])
+        docker_repository.make(root, content, versions, "bookworm", partial(signer.clear_sign, "docker"), key["key"])
     index = bed.packages / "tampered/linux/debian/dists/bookworm/stable/binary-amd64/Packages"
     true = hashlib.sha256(index.read_bytes()).hexdigest()
     index.write_text(index.read_text().replace("test stand-in", "test stand-on"))
