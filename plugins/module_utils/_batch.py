@@ -19,6 +19,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan im
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_out_of_reach
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import known_id
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import leave_plan
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import by_cluster
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Read
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
@@ -231,10 +232,15 @@ def _give_ups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict
 
 def _leftover_groups(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
     """What is to be deregistered, one entry for each cluster, with the ARNs by host."""
-    groups = _groups({host: reads[host] for host, plan in plans.items() if plan["leftovers"]}, FLEET)
-    for group in groups:
-        group["container_instances"] = {host: plans[host]["leftovers"] for host in group["hosts"]}
-    return groups
+    found = {host: by_cluster(plan["leftovers"], reads[host]["wanted"]["cluster"]) for host, plan in plans.items()}
+    result = []
+    for cluster in sorted({cluster for arns in found.values() for cluster in arns}):
+        there = {host: {**reads[host]["wanted"], "cluster": cluster} for host, arns in found.items() if cluster in arns}
+        groups = _groups({host: {"wanted": wanted} for host, wanted in there.items()}, FLEET)
+        for group in groups:
+            group["container_instances"] = {host: found[host][cluster] for host in group["hosts"]}
+        result += groups
+    return result
 
 
 def _labels(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import noted
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import retire_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._server_name import is_name_of
 
 Read = Mapping[str, Any]
@@ -214,6 +216,8 @@ def leave_plan(name: str, host: Read, aws: Read, wanted: Read) -> Plan:
     plan["managed_instance_id"] = instance["managed_instance_id"] if instance and deregister else None
     if out_of_reach:
         return plan
+    plan["leftovers"] = noted(host, aws, wanted)
+    step("retire", retire_reason(plan["leftovers"], True))
     step("stop", _stop_reason([host["ecs_agent"]["unit"], host["ssm_agent"]["unit"]]))
     step("clear_registration", _clear_reason(host))
     plan["settings"] = settings_of_ours(host, wanted)

@@ -27,6 +27,9 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity impo
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import move_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import Labels
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import missing_labels
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import noted
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import orphaned
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import retire_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import agent_settings
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
@@ -164,35 +167,6 @@ def _lost_reason(host: Read, aws: Read) -> str | None:
         f"Systems Manager does not know {instance_id} any more, though ECS knows the server by it in this account: it "
         "was deregistered there, which cannot be undone. The server gets a new id and a new container instance"
     )
-
-
-def _leftovers(host: Read, aws: Read, abandoned: bool) -> list[str]:
-    """Container instances of this server as which nobody works, or will work once it is registered anew.
-
-    abandoned: nobody works as any, because the server gets a new id, or works in another cluster until it is moved.
-    What the agent on the server says it is belongs to the server. That the remains of a registration name an id does
-    not: they may have come with an image of a server that lives.
-    """
-    registration = host["ssm_agent"]["registration"]
-    instance_id = registration["managed_instance_id"]
-    node = _node(aws, instance_id or registration["former_managed_instance_id"])
-    if not node.get("ecs") or registration["interrupted"]:
-        return []
-    arns = {node["ecs"]["container_instance_arn"], *node["duplicates"]}
-    if abandoned:
-        return sorted(arns)
-    own = (host["ecs_agent"]["introspection"] or {}).get("container_instance_arn")
-    if own not in arns:
-        return []
-    return sorted(arns - {own}) if instance_id else [str(own)]
-
-
-def _retire_reason(leftovers: list[str], replaced: bool) -> str | None:
-    if not leftovers:
-        return None
-    names = ", ".join(arn.rsplit("/", 1)[-1] for arn in leftovers)
-    why = "it was of its former id" if replaced else "its ECS agent works as another one"
-    return f"the cluster still has its container instance {names}: {why}, and ECS would never remove it by itself"
 
 
 def _install_reason(what: str, part: Read, unfinished: bool, pin: str = "") -> str | None:
@@ -352,8 +326,10 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     step("give_up", give_up)
     replaced = clone or mismatched or lost
     step("replace_registration", replaced)
-    leftovers = [] if clone or give_up else _leftovers(host, aws, bool(lost or leaving))
-    step("retire", _retire_reason(leftovers, bool(lost or not instance_id)))
+    former = noted(host, aws, wanted)
+    leftovers = former + ([] if clone or give_up else orphaned(host, aws, bool(lost or leaving)))
+    leftovers = sorted(set(leftovers))
+    step("retire", retire_reason(leftovers, bool(former or lost or not instance_id)))
 
     threshold = wanted.get("similarity_threshold")
     if threshold and threshold != host.get("similarity_threshold"):

@@ -25,6 +25,7 @@ BACKUP_SUFFIX = ".before-ecs_anywhere"
 DOWNLOADS = "/var/cache/apt/archives/ecs_anywhere-"
 RPM_DOWNLOADS = "/var/cache/ecs_anywhere"  # where there is no apt, of this collection alone
 LOCK = "/var/lib/amazon/ssm/.ecs_anywhere_lock"
+FORMER = f"/var/lib/amazon/ssm/{_ssm_vault.FORMER}"
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _KEY = re.compile(r"\s*(aws_access_key_id|aws_secret_access_key|aws_session_token)\s*[=:]", re.IGNORECASE)
 _TOKEN = re.compile(r"\s*aws_session_token\s*[=:]\s*\S", re.IGNORECASE)
@@ -111,8 +112,7 @@ def find(below_root: Callable[[str], str]) -> Remains:
         credentials = Credentials(shared[0], after) if after != before else None
     names = _downloads(below_root)
     names += [p for c in CONFIG_FILES for p in (c, c + BACKUP_SUFFIX) if _is_empty(below_root(p))]
-    if os.path.exists(below_root(LOCK)):
-        names.append(LOCK)
+    names += [path for path in (LOCK, FORMER) if os.path.exists(below_root(path))]
     # An agent clears its vault itself; what another one left can only be removed.
     orphaned = _ssm_vault.find_agent() is None and os.path.isdir(_ssm_vault.path("Vault"))
     directories = [_ssm_vault.path("Vault")] if orphaned else []

@@ -15,6 +15,7 @@ from typing import Any
 from typing import NamedTuple
 
 ROOT = "/var/lib/amazon/ssm"
+FORMER = ".ecs_anywhere_former"  # the role writes it
 PROC = "/proc"
 BINARIES = {
     "package": "/usr/bin/amazon-ssm-agent",
@@ -116,6 +117,15 @@ def read_journal() -> Journal | None:
         previous_id=record.get("previous_id"),
         service_active=bool(record.get("service_active")),
     )
+
+
+def read_former() -> list[str]:
+    """The container instances that a run noted before it registered the server anew, and has not retired yet."""
+    try:
+        with open(path(FORMER), encoding="utf-8") as stream:
+            return stream.read().split()
+    except OSError:
+        return []
 
 
 def registering_pids() -> list[int]:

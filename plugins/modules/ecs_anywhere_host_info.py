@@ -334,6 +334,12 @@ ssm_agent:
             - The other id that the file C(registration) names when RV(ssm_agent.registration.stale), otherwise V(null).
           type: str
           sample: null
+        former_container_instances:
+          description:
+            - ARNs of what it was, noted by a run that registered it anew and was ended before it deregistered them.
+          type: list
+          elements: str
+          sample: []
         problem:
           description:
             - Why the vault could not be understood, or V(null).
@@ -864,6 +870,7 @@ def look_at_ssm(reader: Reader, packages: dict[str, _host.Package], units: dict[
             "age": _host.age(vault.created if vault.instance_id else None, time.time()),
             "stale": vault.stale,
             "former_managed_instance_id": vault.registration_id if vault.stale else None,
+            "former_container_instances": _ssm_vault.read_former(),
             "problem": vault.problem,
             "interrupted": look_at_journal(reader),
         },

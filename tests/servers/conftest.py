@@ -151,6 +151,15 @@ class Run:
         return {k: int(v) for k, v in (word.split("=") for word in line.split(":", 1)[1].split())}
 
 
+def ended(process: subprocess.Popen, timeout: int) -> str:
+    """The output of a play, which must end in *timeout* seconds."""
+    try:
+        return process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        pytest.fail(f"the run did not end in {timeout} seconds:\n{process.communicate()[0]}")
+
+
 class Bed:
     def __init__(self) -> None:
         self.aws = Emulator()
@@ -206,12 +215,7 @@ class Bed:
         last = max((call["n"] for call in self.aws.calls()), default=0)
         began = time.monotonic()
         process = self.start(*hosts, **how)
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-            pytest.fail(f"the run did not end in {timeout} seconds:\n{output}")
+        output = ended(process, timeout)
         sys.stdout.write(output)
         executions = json.loads(counted.read_text()) if counted.exists() else {}
         return Run(

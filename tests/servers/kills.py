@@ -15,6 +15,7 @@ import yaml
 from callback.steps import HERE
 from conftest import CHECKOUT
 from conftest import PLAYBOOK
+from conftest import ended
 from conftest import testbed
 
 VAULT = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey"
@@ -85,6 +86,7 @@ class Play:
         self.bed, self.aws, self.playbook, self.variables = bed, bed.aws, playbook, variables
         self.noted = testbed.BED / "steps.jsonl"
         self.identity = ""
+        self.kills = 0
 
     def _how(self, **environment):
         self.noted.unlink(missing_ok=True)
@@ -103,10 +105,11 @@ class Play:
         """Whether the run came to the step, and was killed there; if it had not to, it ran to its end."""
         began = time.monotonic()
         process = self.bed.start(NAME, **self._how(KILL_AT=step))
-        output, _ = process.communicate(timeout=300)
+        output = ended(process, 300)
         killed = process.returncode == -signal.SIGKILL
         assert killed or process.returncode == 0, output
         assert killed == bool(self._lines("killed"))
+        self.kills += killed
         print(f"{'killed at' if killed else 'not needed:'} {step} ({time.monotonic() - began:.0f} s)", flush=True)
         return killed
 
@@ -125,9 +128,9 @@ class Play:
         assert len(nodes) <= 1, f"a second managed node: {nodes}"
         assert not now or nodes == [now]
 
-    def leftovers_are_short_lived(self, kills):
+    def leftovers_are_short_lived(self):
         left = self.aws.activations()
-        assert len(left) <= kills
+        assert len(left) <= self.kills
         for activation in left:
             assert activation["ExpirationDate"] - activation["CreatedDate"] <= LIFETIME
 
@@ -162,17 +165,16 @@ def walk(play, steps, prepare, holds, ended):
     remaining = list(steps)
     while remaining:
         prepare()
-        before, kills = len(remaining), 0
+        before = len(remaining)
         for step in list(remaining):
             if not play.kill_at(step):
                 break
             remaining.remove(step)
-            kills += 1
-            holds(kills)
+            holds()
         assert len(remaining) < before, f"no run came to {remaining[0]}"
         finished = play.run()
         assert finished.returncode == 0
-        ended(kills)
+        ended()
     return finished
 
 

@@ -46,21 +46,19 @@ def test_a_registration_that_is_killed_at_any_step(bed, learnt, record_property)
     play, steps = Play(bed, **OPTIONS), come_to(learnt, *REGISTERING)
 
     def bare():
-        renew(bed, docker=bool(killed))
+        renew(bed, docker=bool(play.kills))
         play.identity = ""
 
-    def holds(kills):
-        killed.append(kills)
+    def holds():
         play.keeps_its_identity()
-        play.leftovers_are_short_lived(kills)
+        play.leftovers_are_short_lived()
 
-    def ended(kills):
-        play.leftovers_are_short_lived(kills)
+    def ended():
+        play.leftovers_are_short_lived()
         is_right(play)
 
-    killed = []
     walk(play, steps, bare, holds, ended).note(record_property, NAME)
-    assert len(killed) == len(steps) >= 15
+    assert play.kills == len(steps) >= 15
 
 
 @pytest.mark.state("killed at any step of a move")
@@ -78,13 +76,13 @@ def test_a_move_that_is_killed_at_any_step(bed, record_property):
         now = play.variables["ecs_anywhere_cluster"]
         play.variables["ecs_anywhere_cluster"] = "edge" if now == "other" else "other"
 
-    def holds(kills):
+    def holds():
         play.keeps_its_identity()
         instances = [i for cluster in ("edge", "other") for i in play.aws.container_instances(cluster)]
         assert len(instances) <= 1
 
-    def ended(kills):
-        holds(kills)
+    def ended():
+        holds()
         is_right(play, play.variables["ecs_anywhere_cluster"])
 
     walk(play, steps, elsewhere, holds, ended).note(record_property, NAME)
@@ -103,13 +101,13 @@ def test_a_server_whose_leaving_is_killed_at_any_step(bed, record_property):
     def registered():
         assert register.run().returncode == 0
 
-    def holds(kills):
+    def holds():
         nodes = [node["InstanceId"] for node in play.aws.nodes()]
         assert len(nodes) <= 1
         # AWS forgets it first, or nobody would know what there is to deregister
         assert play.vault() in nodes or nodes == []
 
-    def ended(kills):
+    def ended():
         assert play.aws.nodes() == play.aws.container_instances() == []
         assert play.vault() == ""
         assert play.run().recap(NAME)["changed"] == 0

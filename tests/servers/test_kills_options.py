@@ -22,6 +22,7 @@ from kills import walk
 from test_options import PASSWORD
 from test_options import PROXY
 from test_options import PROXY_PROGRAM
+from test_states import LONG_REGISTERED
 
 PLACE = "killed"
 MACHINE = """
@@ -78,12 +79,12 @@ def test_a_registration_with_options_that_is_killed_at_their_steps(bed, options,
         bed.on(NAME, f"echo {testbed.EMULATOR_ADDRESS} download.docker.com >> /etc/hosts")
         play.identity = ""
 
-    def holds(kills):
+    def holds():
         play.keeps_its_identity()
-        play.leftovers_are_short_lived(kills)
+        play.leftovers_are_short_lived()
 
-    def ended(kills):
-        holds(kills)
+    def ended():
+        holds()
         is_right(play)
         assert bed.on(NAME, "dpkg-query -W -f '${Version}' docker-ce").startswith("5:28.0.4")
 
@@ -117,10 +118,10 @@ def test_a_server_whose_proxy_is_not_wanted_any_more(bed, options, record_proper
         assert proxied.run().returncode == 0
         assert bed.on(NAME, "grep -rls PROXY /etc || :")
 
-    def holds(kills):
+    def holds():
         play.keeps_its_identity()
 
-    def ended(kills):
+    def ended():
         is_right(play)
         assert bed.on(NAME, "grep -rls PROXY /etc || :") == ""
         pids = "$(systemctl show -P MainPID docker) $(systemctl show -P MainPID amazon-ssm-agent)"
@@ -141,20 +142,20 @@ def test_a_server_that_is_given_up_and_registered_anew(bed, record_property):
     assert play.run().returncode == 0
 
     def another_machine():
-        bed.on(NAME, MACHINE)
+        bed.on(NAME, LONG_REGISTERED + MACHINE)
         bed.aws.control("POST", "clock", {"advance": 1000})
         (node,) = bed.aws.nodes()
         assert node["PingStatus"] == "ConnectionLost"
         play.identity = ""
 
-    def holds(kills):
+    def holds():
         # it is out at AWS before it is anew
         assert len(identities(bed.aws)) <= 1
         assert len(bed.aws.container_instances()) <= 1
-        play.leftovers_are_short_lived(kills)
+        play.leftovers_are_short_lived()
 
-    def ended(kills):
-        holds(kills)
+    def ended():
+        holds()
         is_right(play)
 
     another_machine()
@@ -177,13 +178,13 @@ def test_a_server_whose_vault_was_emptied_and_that_is_registered_anew(bed, recor
         bed.on(NAME, f"amazon-ssm-agent -register {WRONG} -region us-east-1 -y >/dev/null 2>&1 || :")
         assert play.vault() == ""
 
-    def holds(kills):
+    def holds():
         assert len(identities(bed.aws)) <= len(before) + 1
         assert 1 <= len(bed.aws.container_instances()) <= 2
-        play.leftovers_are_short_lived(kills)
+        play.leftovers_are_short_lived()
 
-    def ended(kills):
-        holds(kills)
+    def ended():
+        holds()
         (instance,) = bed.aws.container_instances()
         assert instance["ec2InstanceId"] == play.vault() not in before
         assert (instance["status"], instance["agentConnected"]) == ("ACTIVE", True)

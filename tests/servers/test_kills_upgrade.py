@@ -62,12 +62,12 @@ def test_an_upgrade_that_is_killed_at_any_step(bed, old, record_property):
         assert register.run().returncode == 0
         right(bed.aws, before, OLD)
 
-    def holds(kills):
+    def holds():
         register.keeps_its_identity()
         assert set(seen(bed.aws)) == set(before)
 
-    def ended(kills):
-        holds(kills)
+    def ended():
+        holds()
         right(bed.aws, before, NEW)
         assert active(bed)
         assert upgrade.run().recap(NAME)["changed"] == 0

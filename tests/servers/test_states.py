@@ -237,15 +237,16 @@ def test_a_vault_that_a_failed_registration_emptied(server):
     assert arn != server.arn
 
 
-def long_registered(server):
-    """Let the server have been registered for longer than a new node takes to call for the first time."""
-    date = server.on("date -u -d '-1 hour' '+%Y-%m-%d %H:%M:%S'")
-    server.on(f"sed -i -E 's/(privateKeyCreatedDate\": ?\")[^.\"]*/\\1{date}/' {VAULT}; grep -q '{date}' {VAULT}")
+# As if the server had been registered for longer than a new node takes to call for the first time.
+LONG_REGISTERED = f"""
+date=$(date -u -d '-1 hour' '+%Y-%m-%d %H:%M:%S')
+sed -i -E "s/(privateKeyCreatedDate\\": ?\\")[^.\\"]*/\\1$date/" {VAULT} && grep -q "$date" {VAULT}
+"""
 
 
 @pytest.mark.parametrize("both", [state("deregistered in SSM", False), state("deregistered on both sides", True)])
 def test_a_node_that_was_deregistered_gets_a_new_identity(server, both):
-    long_registered(server)
+    server.on(LONG_REGISTERED)
     server.aws.client("ssm").deregister_managed_instance(InstanceId=server.id)
     if both:
         server.aws.client("ecs").deregister_container_instance(cluster="edge", containerInstance=server.arn, force=True)
@@ -261,7 +262,7 @@ def test_a_new_node_that_systems_manager_does_not_list_yet_is_not_given_up(serve
     checked = server.run(options=["--check"])
     assert "Systems Manager does not list the managed node" in checked.text
     assert "Systems Manager does not know" not in checked.text
-    long_registered(server)
+    server.on(LONG_REGISTERED)
     assert server.run().returncode == 0
     assert server.identity() != server.id
 

@@ -45,8 +45,8 @@ def test_every_variable_that_the_role_reads_is_documented_or_private():
     known = set(SPEC) | {"ecs_anywhere_host"}
     used = set()
     for path in [*ROLE.glob("tasks/*.yml"), *ROLE.glob("vars/*.yml")]:
-        # module and collection names are no variables
-        text = re.sub(r"hybrid\.ecs_anywhere\.\w+|/ecs_anywhere-", "", path.read_text())
+        # module, collection and file names are no variables
+        text = re.sub(r"hybrid\.ecs_anywhere\.\w+|/\.?ecs_anywhere[-_]\w*", "", path.read_text())
         used |= set(re.findall(r"(?<![\w-])ecs_anywhere_\w+", text))
     assert used - {name for name in used if name.startswith("__")} <= known
 

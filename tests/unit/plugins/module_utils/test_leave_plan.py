@@ -62,6 +62,7 @@ THERE = {
             "region": "eu-west-1",
             "stale": False,
             "former_managed_instance_id": None,
+            "former_container_instances": [],
             "problem": None,
             "interrupted": None,
         },
@@ -318,6 +319,15 @@ def test_a_batch_leaves_in_one_group_for_each_way_of_doing_it():
         ({"edge3": "mi-0123456789abcdef2"}, True),
     ]
     assert [batch["plans"][h]["leaving"] for h in ("edge1", "edge3")] == [g["key"] for g in batch["leaving"]]
+
+
+def test_what_a_leaving_server_was_before_goes_with_it():
+    former = ARN[:-1] + "0"
+    host = changed(THERE, ssm_agent__registration__former_container_instances=[former])
+    reads = {"edge1": {**host, "wanted": json.dumps(WANTED)}}
+    batch = batch_plan(reads, fleet(reads, INSTANCE))
+    assert [step["name"] for step in batch["plans"]["edge1"]["steps"]][:2] == ["deregister", "retire"]
+    assert [group["container_instances"] for group in batch["leftovers"]] == [{"edge1": [former]}]
 
 
 def test_servers_that_leave_need_neither_role_nor_activation_nor_a_wait():

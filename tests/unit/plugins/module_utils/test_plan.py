@@ -15,6 +15,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import group_key
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import by_cluster
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
 
 MI = "mi-0123456789abcdef0"
@@ -77,6 +78,7 @@ RIGHT = {
             "age": 86400,
             "stale": False,
             "former_managed_instance_id": None,
+            "former_container_instances": [],
             "problem": None,
             "interrupted": None,
         },
@@ -160,6 +162,7 @@ BARE["ssm_agent"] = {
         "age": None,
         "stale": False,
         "former_managed_instance_id": None,
+        "former_container_instances": [],
         "problem": None,
         "interrupted": None,
     },
@@ -561,6 +564,50 @@ def test_what_nobody_works_as_is_retired(host, instance, leftovers):
     for step in result["steps"]:
         if step["name"] == "retire":
             assert leftovers[0].rsplit("/", 1)[-1] in step["reason"]
+
+
+def _noted(host, *arns):
+    return changed(host, "ssm_agent:registration:former_container_instances", list(arns))
+
+
+INTERRUPTED = {"backup_managed_instance_id": MI, "operation": "register"}
+
+
+@pytest.mark.parametrize(
+    "host, instance, leftovers",
+    [
+        (_noted(RIGHT, OTHER), INSTANCE, [OTHER]),
+        (_noted(BARE, OTHER), None, [OTHER]),
+        # together with what is found now
+        (_noted(RIGHT, OTHER), LOST, [OTHER, ARN]),
+        # the registration failed, and the server is what it was
+        (_noted(RIGHT, ARN), INSTANCE, []),
+        (_noted(RIGHT, ARN), changed(INSTANCE, "duplicates", [OTHER]), [OTHER]),
+        # what it was is about to come back
+        (_noted(_emptied(RIGHT, interrupted=INTERRUPTED), ARN), INSTANCE, []),
+        # the new identity stays, and is only to be brought to its end
+        (_noted(changed(RIGHT, "ssm_agent:registration:interrupted", INTERRUPTED), OTHER), INSTANCE, [OTHER]),
+        # of another Region, where nobody looks
+        (_noted(RIGHT, OTHER.replace(WANTED["region"], "ap-south-1")), INSTANCE, []),
+    ],
+)
+def test_what_an_ended_run_noted_is_retired(host, instance, leftovers):
+    result = plan(host, instance)
+    assert result["problems"] == []
+    assert result["leftovers"] == leftovers
+    assert ("retire" in names(result)) is bool(leftovers)
+
+
+def test_what_was_noted_is_retired_in_the_cluster_that_it_is_of():
+    reads = {"a": read(_noted(RIGHT, OTHER.replace("/edge/", "/former/"))), "b": read(_noted(BARE, OTHER))}
+    result = batch_plan(reads, fleet(reads, [changed(INSTANCE, "duplicates", [OTHER])]))
+    assert [(g["cluster"], g["container_instances"]) for g in result["leftovers"]] == [
+        ("edge", {"a": [OTHER], "b": [OTHER]}),  # of one it was found now
+        ("former", {"a": [OTHER.replace("/edge/", "/former/")]}),
+    ]
+    assert by_cluster(["arn:aws:ecs:eu-west-1:123456789012:container-instance/0"], "edge") == {
+        "edge": ["arn:aws:ecs:eu-west-1:123456789012:container-instance/0"]
+    }
 
 
 QUICK_SETUP = "AmazonSSMRoleForInstancesQuickSetup"

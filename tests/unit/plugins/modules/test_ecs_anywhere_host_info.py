@@ -140,6 +140,7 @@ def test_a_bare_server(look, server):
             "age": None,
             "stale": False,
             "former_managed_instance_id": None,
+            "former_container_instances": [],
             "problem": None,
             "interrupted": None,
         },
@@ -208,6 +209,7 @@ def test_a_registered_server(look, server, serve, monkeypatch):
         "registered_at": "2026-11-23T16:51:45Z",
         "stale": False,
         "former_managed_instance_id": None,
+        "former_container_instances": [],
         "problem": None,
         "interrupted": None,
     }
@@ -300,6 +302,7 @@ def test_registration_of_every_kind(look, server):
     server("/proc/net/fib_trie", "  |-- 192.0.2.10\n    /32 host LOCAL\n")
     journal = {"operation": "register", "step": "registering", "previous_id": "mi-1", "service_active": True}
     server("/var/lib/amazon/ssm/.ecs_anywhere_backup/journal.json", json.dumps(journal))
+    server("/var/lib/amazon/ssm/.ecs_anywhere_former", "arn:aws:ecs:x\narn:aws:ecs:y")
     server("/proc/7/cmdline", "/usr/bin/amazon-ssm-agent\0-register\0")
     (server.root / "proc/7/ns").mkdir()
     os.symlink("pid:[1]", server.root / "proc/7/ns/pid")
@@ -307,6 +310,7 @@ def test_registration_of_every_kind(look, server):
     registration = result["ssm_agent"]["registration"]
     assert registration["managed_instance_id"] is None and registration["stale"]
     assert registration["former_managed_instance_id"] == "mi-1"
+    assert registration["former_container_instances"] == ["arn:aws:ecs:x", "arn:aws:ecs:y"]
     assert registration["interrupted"] == {
         "backup_managed_instance_id": "mi-1",
         "operation": "register",

@@ -54,6 +54,7 @@ def test_check_tells_it_the_run_removes_it_and_the_next_has_nothing_to_do(server
     server("/etc/ecs/ecs.config.before-ecs_anywhere")
     server("/var/cache/apt/archives/ecs_anywhere-amazon-ssm-agent.deb", "deb")
     server(_remains.LOCK)
+    server("/var/lib/amazon/ssm/.ecs_anywhere_former", "arn:aws:ecs:x")
     kept = [
         server("/var/cache/apt/archives/other.deb", "deb"),
         server("/var/lib/ecs/ecs.config", "MINE=1\n"),
@@ -66,6 +67,7 @@ def test_check_tells_it_the_run_removes_it_and_the_next_has_nothing_to_do(server
         "/etc/ecs/ecs.config",
         "/etc/ecs/ecs.config.before-ecs_anywhere",
         _remains.LOCK,
+        "/var/lib/amazon/ssm/.ecs_anywhere_former",
         _remains.RECORD,  # last, as it tells whose the credentials are
     ]
     checked = clean(check=True)
