@@ -159,9 +159,9 @@ def _clear_reason(host: Read) -> str | None:
     # Without the agent nobody can clear its vault: then it is among the remains.
     if registration["interrupted"]:
         reasons.append("a registration was interrupted")
-    elif host["ssm_agent"]["installed"] and registration["problem"]:
+    elif host["ssm_agent"]["binary"] and registration["problem"]:
         reasons.append("its vault cannot be understood")
-    elif host["ssm_agent"]["installed"] and registration["managed_instance_id"]:
+    elif host["ssm_agent"]["binary"] and registration["managed_instance_id"]:
         reasons.append(f"the server says it is {registration['managed_instance_id']}")
     elif registration["stale"]:
         reasons.append(f"a file still names {registration['former_managed_instance_id']}")

@@ -267,7 +267,9 @@ ssm_agent:
   type: dict
   contains:
     installed:
-      description: Whether the agent's binary is there.
+      description:
+        - Whether it is installed, by a package or as a snap. A binary without either may be what an interrupted
+          installation unpacked.
       type: bool
       sample: true
     source:
@@ -854,8 +856,9 @@ def look_at_ssm(reader: Reader, packages: dict[str, _host.Package], units: dict[
         registering = False
         reader.fail(_ssm_vault.PROC, e)
     return {
-        "installed": source is not None,
-        "source": "package" if source == "package" and version else source if source == "snap" else None,
+        # files alone may be what an interrupted rpm unpacked
+        "installed": source == "snap" or (source == "package" and version is not None),
+        "source": source if source == "snap" or version else None,
         "version": version,
         "binary": _ssm_vault.BINARIES[source] if source else None,
         "unit": units.get(_ssm_vault.UNITS[source or "package"]),

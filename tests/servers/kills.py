@@ -48,6 +48,7 @@ NOT_HERE = {
     "Configure | Where the SSM agent's settings are": "of snaps",
     "Start | Forget failures that systemd would hold against a start": "nothing has failed",
     "Start | Forget a proxy that is not wanted any more": "there is none",
+    "Register | Note the container instances that it was": "it was none",
 }
 
 

@@ -55,6 +55,7 @@ THERE = {
     "effective_user_is_root": True,
     "ssm_agent": {
         "installed": True,
+        "binary": "/usr/bin/amazon-ssm-agent",
         "unit": {**UNIT, "name": "amazon-ssm-agent.service"},
         "fingerprint_mismatch": None,
         "registration": {
@@ -155,7 +156,9 @@ def test_a_server_that_works_takes_every_step_in_order():
 
 def test_a_server_that_has_left_or_never_came_has_nothing_to_do():
     assert names(plan(gone())) == []
-    never = changed(gone(), ssm_agent__installed=False, ssm_agent__unit=None, ecs_agent__unit=None)
+    never = changed(
+        gone(), ssm_agent__installed=False, ssm_agent__binary=None, ssm_agent__unit=None, ecs_agent__unit=None
+    )
     assert names(plan(never)) == []
 
 
@@ -192,10 +195,21 @@ def test_a_server_that_has_left_or_never_came_has_nothing_to_do():
         ),
         (changed(gone(), ecs_agent__saved_state=True), [], ["clear_registration"], "state of a container instance"),
         (changed(gone(), remains=["/x"]), [], ["remove_remains"], "there is /x"),
+        # its package is half there, its binary can clear the vault all the same
+        (
+            changed(gone(), ssm_agent__installed=False, ssm_agent__registration__managed_instance_id=MI),
+            [],
+            ["clear_registration"],
+            f"the server says it is {MI}",
+        ),
         # without the agent its vault cannot be cleared, only removed
         (
             changed(
-                gone(), ssm_agent__installed=False, ssm_agent__registration__managed_instance_id=MI, remains=["/vault"]
+                gone(),
+                ssm_agent__installed=False,
+                ssm_agent__binary=None,
+                ssm_agent__registration__managed_instance_id=MI,
+                remains=["/vault"],
             ),
             [],
             ["remove_remains"],
@@ -265,7 +279,7 @@ def test_packages_are_removed_only_if_asked():
     # the vault of an agent is a remain only without the agent
     left = changed(gone(), remains=["/var/cache/apt/archives/ecs_anywhere-amazon-ssm-agent.deb"])
     assert names(plan(left, wanted=wanted)) == ["remove_packages", "remove_remains"]
-    bare = changed(gone(), ssm_agent__installed=False, ecs_agent__installed=False)
+    bare = changed(gone(), ssm_agent__installed=False, ssm_agent__binary=None, ecs_agent__installed=False)
     assert names(plan(bare, wanted=wanted)) == []
     # what packages leave goes after them
     assert names(plan({**gone(), "remains": ["/x"]}, wanted=wanted)) == ["remove_packages", "remove_remains"]

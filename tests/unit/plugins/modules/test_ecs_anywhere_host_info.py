@@ -285,12 +285,18 @@ def test_a_server_that_is_not_whole_is_looked_around(look, server, serve):
     assert "nvidia-smi" not in result["gpu"]["missing"] and result["selinux"] == "enforcing"
 
 
+def test_a_binary_without_a_package_is_what_an_interrupted_rpm_unpacked(look, server):
+    binary = server("/usr/bin/amazon-ssm-agent", "")
+    ssm = look()["ssm_agent"]
+    assert (ssm["installed"], ssm["source"], ssm["binary"]) == (False, None, str(binary))
+
+
 def test_a_snap(look, server):
     server("/snap/amazon-ssm-agent/current/amazon-ssm-agent", "")
     server("/snap/amazon-ssm-agent/current/meta/snap.yaml", "version: 3.3.40.0\n")
     systemd(server)
     ssm = look()["ssm_agent"]
-    assert (ssm["source"], ssm["version"]) == ("snap", "3.3.40.0")
+    assert (ssm["installed"], ssm["source"], ssm["version"]) == (True, "snap", "3.3.40.0")
     assert ssm["unit"]["name"] == "snap.amazon-ssm-agent.amazon-ssm-agent.service"
 
 
