@@ -129,8 +129,8 @@ molecule: servers
 	$(ON_SERVERS) --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py kills.py options.py packages.py rpm.py docker.py docker_rpm.py \
-        exec.py snap.py surroundings.py upgrade.py workloads.py)
+LONG := $(addprefix tests/servers/test_,cluster.py identity.py kills.py options.py packages.py rpm.py docker.py \
+        docker_rpm.py exec.py snap.py surroundings.py upgrade.py workloads.py)
 .PHONY: long matrix
 long: servers
 	@tests/hosts/build-rpm-image

@@ -34,7 +34,7 @@ TASKS = CHECKOUT / "roles" / "ecs_anywhere" / "tasks"
 OTHER_FILES = {
     *("dnf", "docker_repository", "fetch_by_controller", "install_rhel", "install_suse", "mirror", "proxy"),
     *("give_up", "leave", "move", "remove_debian", "remove_rhel", "remove_suse", "repair_node_role", "reset_ecs_agent"),
-    "retire",
+    *("create_cluster", "retire"),
     *("drain", "roll_back", "upgrade"),
 }
 # Tasks in files that a run below comes to, and why it does not execute them.
