@@ -129,8 +129,8 @@ molecule: servers
 	$(ON_SERVERS) --durations=5 $(addprefix --ignore ,$(LONG)) tests/servers
 
 # Server tests that would make each run too long.
-LONG := $(addprefix tests/servers/test_,identity.py options.py packages.py rpm.py docker.py docker_rpm.py exec.py snap.py \
-        surroundings.py upgrade.py workloads.py) $(wildcard tests/servers/test_kills*.py)
+LONG := $(addprefix tests/servers/test_,cluster.py identity.py options.py packages.py rpm.py docker.py docker_rpm.py \
+        exec.py snap.py surroundings.py upgrade.py workloads.py) $(wildcard tests/servers/test_kills*.py)
 .PHONY: long matrix rpm-servers
 rpm-servers: servers
 	@tests/hosts/build-rpm-image

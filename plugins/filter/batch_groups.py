@@ -22,8 +22,8 @@ options:
     required: true
   kind:
     description:
-      - V(fleet) groups by account, Region and cluster, and adds C(managed_instance_ids), and what the two other kinds
-        have of its servers as C(roles) and C(activations).
+      - V(fleet) groups by account, Region and cluster, and adds C(managed_instance_ids), C(cluster_must_exist),
+        and what the two other kinds have of its servers as C(roles) and C(activations).
       - V(role) groups by account and node role, and has only the roles that the user lets the collection manage.
       - V(activation) has the activations that the user brought and that some server still needs.
     type: str
@@ -51,7 +51,7 @@ RETURN = r"""
 _value:
   description:
     - One dictionary for each group, with what its servers share, C(key), C(hosts), and for V(fleet)
-      C(managed_instance_ids), C(roles) and C(activations).
+      C(managed_instance_ids), C(cluster_must_exist), C(roles) and C(activations).
   type: list
   elements: dict
 """

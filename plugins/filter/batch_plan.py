@@ -11,8 +11,8 @@ version_added: 0.1.0
 author: the hybrid.ecs_anywhere authors
 description:
   - The P(hybrid.ecs_anywhere.registration_plan#filter) of each server, and what only the whole batch can tell,
-    which is the activations that have to be made, the roles that managed nodes are to get back, and servers that share
-    one identity.
+    which is the clusters and the activations that have to be made, the roles that managed nodes are to get back, and
+    servers that share one identity.
 positional: fleet_results, role_results, activation_results
 options:
   _input:
@@ -56,16 +56,39 @@ _value:
     - C(activations), a list with an entry for each activation to make and its C(count) of registrations.
     - C(node_roles), a list with an entry for each role that managed nodes are to get and their
       C(managed_instance_ids) by host name.
+    - C(clusters), a list with an entry for each cluster to create and its C(hosts).
     - C(moves), a list with an entry for each cluster that servers leave and their C(managed_instance_ids) by host name.
     - C(give_ups), the same for servers whose former managed node and container instance are deregistered.
   type: dict
 """
 
+from collections.abc import Iterable
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
 
 
+def can_create_clusters() -> bool:
+    """The collection that does it is no dependency of this one, as few need it."""
+    try:
+        return find_spec("ansible_collections.community.aws.plugins.modules.ecs_cluster") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def plan(
+    reads: Mapping[str, Any],
+    fleet_results: Iterable[Mapping[str, Any]] = (),
+    role_results: Iterable[Mapping[str, Any]] = (),
+    activation_results: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    fleet_results = list(fleet_results)
+    missing = any(result.get("cluster_exists") is False for result in fleet_results)
+    return batch_plan(reads, fleet_results, role_results, activation_results, not missing or can_create_clusters())
+
+
 class FilterModule:
     def filters(self) -> dict[str, Any]:
-        return {"batch_plan": batch_plan}
+        return {"batch_plan": plan}

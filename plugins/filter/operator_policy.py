@@ -37,6 +37,10 @@ options:
     description: The number of the account. The default means any.
     type: str
     default: "*"
+  manage_cluster:
+    description: Whether C(register) is to create clusters, as with C(ecs_anywhere_manage_cluster).
+    type: bool
+    default: false
 seealso:
   - module: hybrid.ecs_anywhere.ecs_anywhere_role_info
 """

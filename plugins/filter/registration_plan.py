@@ -20,7 +20,8 @@ options:
   aws:
     description:
       - What AWS knows, with the keys C(error), a message or V(none), and C(instances), the
-        RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances) by their C(managed_instance_id).
+        RV(hybrid.ecs_anywhere.ecs_external_instance_info#module:instances) by their C(managed_instance_id). With
+        C(cluster_exists) V(false) the cluster is created.
     type: dict
     required: true
   wanted:

@@ -15,11 +15,16 @@ from typing import Any
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._clones import clones
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import agents_wanted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import cluster_name
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_leaving
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import is_out_of_reach
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import known_id
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leave_plan import leave_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import by_cluster
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import advised
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import is_missing
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import no_cluster_problem
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import wants_cluster
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import Read
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
@@ -126,10 +131,10 @@ def batch_groups(
 ) -> list[dict[str, Any]]:
     """What "once per batch" means: one entry for each set of servers that share everything that matters to *kind*.
 
-    C(fleet): whom to ask AWS about, with the mi- ids known there, and with the C(roles) and C(activations) of its
-    servers. C(role): the node roles to manage. C(activation): activations that the caller brought and that a server
-    will need. With *registered*, results of M(ssm_agent_registration) by host, only those hosts count and a new mi- id
-    comes from there.
+    C(fleet): whom to ask AWS about, with the mi- ids known there, whether C(cluster_must_exist), which it need not if
+    one of its servers has it created, and with the C(roles) and C(activations) of its servers. C(role): the node roles
+    to manage. C(activation): activations that the caller brought and that a server will need. With *registered*,
+    results of M(ssm_agent_registration) by host, only those hosts count and a new mi- id comes from there.
     """
     usable = _usable(reads)
     staying = _staying(usable)
@@ -151,6 +156,7 @@ def batch_groups(
         ]
         leaving = {host: known_id(usable[host]) for host in group["hosts"] if host not in staying}
         group["managed_instance_ids"] = sorted({i for i in [*ids, *leaving.values()] if i})
+        group["cluster_must_exist"] = not any(wants_cluster(usable[host]["wanted"]) for host in group["hosts"])
         # What AWS has to say of the agents of those that were changed.
         group["agent_versions"] = {
             ((registered or {}).get(host) or {}).get("managed_instance_id")
@@ -219,6 +225,16 @@ def _ids(reads: Mapping[str, Read], groups: list[dict[str, Any]]) -> list[dict[s
     return groups
 
 
+def _new_clusters(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
+    """The clusters to create, by name. Some of their servers may have given the ARN."""
+    wanting = {
+        host: {**reads[host]["wanted"], "cluster": cluster_name(reads[host]["wanted"]["cluster"])}
+        for host, plan in plans.items()
+        if any(step["name"] == "create_cluster" for step in plan["steps"])
+    }
+    return _groups({host: {"wanted": wanted} for host, wanted in wanting.items()}, FLEET)
+
+
 def _moves(reads: Mapping[str, Read], plans: Mapping[str, Plan]) -> list[dict[str, Any]]:
     """Where servers are drained and deregistered before they join another cluster."""
     leaving = {host: {**reads[host]["wanted"], "cluster": p["leaves"]} for host, p in plans.items() if p.get("leaves")}
@@ -279,12 +295,14 @@ def batch_plan(
     fleet_results: Iterable[Read] = (),
     role_results: Iterable[Read] = (),
     activation_results: Iterable[Read] = (),
+    can_create_clusters: bool = True,
 ) -> dict[str, Any]:
     """The plan of every server of the batch, and the activations and repairs of node roles that they need together.
 
     The results are those of looped tasks over batch_groups of each kind. Returns C(plans), by host,
     C(todo), the hosts with something to do, C(activations), one entry for each that has to be made, with its
     C(count), C(node_roles), one entry for each role that managed nodes are to get, with their ids by host,
+    C(clusters), one entry for each that is to be created,
     C(leftovers), one entry for each cluster that has container instances to deregister, C(moves), one entry for each
     cluster that servers are moved from, C(give_ups), one entry for each cluster in which they give up what they were,
     and C(leaving), one entry for each cluster that servers leave for good, all with their ids by host. C(labels) has
@@ -296,7 +314,9 @@ def batch_plan(
     fleets = {
         result["item"]["key"]: {
             "error": fleet_errors.get(result["item"]["key"]),
-            "account": account_of((result.get("cluster") or {}).get("arn")),
+            "account": account_of((result.get("cluster") or {}).get("arn")) or result.get("account"),
+            "cluster_exists": result.get("cluster_exists", True),
+            "can_create_cluster": can_create_clusters,
             "instances": {i["managed_instance_id"]: i for i in result.get("instances", ())},
         }
         for result in fleet_results
@@ -311,10 +331,15 @@ def batch_plan(
     for host, read in usable.items():
         wanted = read["wanted"]
         if is_leaving(read):
-            plans[host] = leave_plan(host, read, fleets.get(group_key(wanted, *FLEET), NOBODY), wanted)
+            fleet = fleets.get(group_key(wanted, *FLEET), NOBODY)
+            fleet = {**fleet, "error": fleet["error"] or no_cluster_problem(fleet, wanted)}
+            plans[host] = leave_plan(host, read, fleet, wanted)
             plans[host]["problems"] += [clone_problems[host]] if host in clone_problems else []
             continue
-        plan = registration_plan(read, fleets[group_key(wanted, *FLEET)], wanted, clone_reasons.get(host))
+        fleet = fleets[group_key(wanted, *FLEET)]
+        if fleet["error"] and is_missing(fleet) and not (wanted.get("manage_cluster") or wanted.get("upgrade")):
+            fleet = {**fleet, "error": advised(fleet["error"])}
+        plan = registration_plan(read, fleet, wanted, clone_reasons.get(host))
         role_error = role_errors.get(group_key(wanted, *NODE_ROLE))
         plan["problems"] += [problem for problem in (role_error, clone_problems.get(host)) if problem]
         plan["activation"] = plan["node_role"] = None
@@ -347,6 +372,7 @@ def batch_plan(
         "plans": plans,
         "todo": [host for host, plan in plans.items() if plan["problems"] or plan["steps"]],
         "activations": activations,
+        "clusters": _new_clusters(usable, plans),
         "node_roles": _node_roles(usable, plans),
         "leftovers": _leftover_groups(usable, plans),
         "leaving": _leaving_groups(usable, plans),

@@ -23,10 +23,10 @@ def shown_cluster(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_cluster(
-    ecs: Client, ssm: Callable[[], Client], cluster_arn: str, ids: list[str] | None, iam_role: str | None
+    ecs: Client, ssm: Callable[[], Client], cluster_arn: str | None, ids: list[str] | None, iam_role: str | None
 ) -> Instances:
-    """The second client is made only if there is anything to ask it."""
-    container_instances = list(_ecs.external_instances(ecs, cluster_arn, ids))
+    """The second client is made only if there is anything to ask it. A cluster that does not exist has no ARN."""
+    container_instances = list(_ecs.external_instances(ecs, cluster_arn, ids)) if cluster_arn else []
     if ids is None:
         ids = sorted(_ids_of(container_instances))
     nodes = _ssm.describe_nodes(ssm(), ids) if ids else []

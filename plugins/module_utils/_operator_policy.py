@@ -147,6 +147,11 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     ),
 }
 
+# What a playbook needs besides with a variable that is off by default.
+OPTIONS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
+    "register": {"manage_cluster": (Right("CreateClusters", ("ecs:CreateCluster",), (CLUSTER,)),)},
+}
+
 
 def operator_policy(
     playbook: str,
@@ -155,6 +160,7 @@ def operator_policy(
     clusters: Sequence[str] = (),
     iam_role: str = "ecsAnywhereRole",
     account: str = "*",
+    manage_cluster: bool = False,
 ) -> dict[str, Any]:
     """The policy document for one playbook. Equal wishes give equal documents."""
     if playbook not in PLAYBOOKS:
@@ -184,7 +190,8 @@ def operator_policy(
         return value.format(**where[0])
 
     statements = []
-    for right in PLAYBOOKS[playbook]:
+    more = OPTIONS.get(playbook, {}).get("manage_cluster", ()) if manage_cluster else ()
+    for right in (*PLAYBOOKS[playbook], *more):
         statement: dict[str, Any] = {
             "Sid": right.sid,
             "Effect": "Allow",

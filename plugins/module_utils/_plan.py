@@ -30,6 +30,8 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import noted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import orphaned
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import retire_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import creation_problems
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._new_cluster import creation_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import agent_settings
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._proxy_plan import proxy_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import is_replaced
@@ -250,7 +252,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     """Decide what turns *host* into what is *wanted*.
 
     host: what M(ecs_anywhere_host_info) returned. aws: C({"error": str or None, "account": str or None,
-    "instances": {mi- id: instance}}).
+    "instances": {mi- id: instance}}), with C("cluster_exists": False) if the cluster is to be created.
     wanted: the role's variables, see plugin_utils/_role_options.py. Returns C(problems), sentences that forbid
     to go on, C(steps), each with C(name) and C(reason), in the order in which they are carried out, C(leftovers),
     the ARNs of container instances to deregister, C(leaves), the cluster to move from, and C(gives_up), whether both
@@ -264,7 +266,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     if aws["error"]:
         problems.append(aws["error"])
     else:
-        problems += identity_problems(host, aws, wanted)
+        problems += identity_problems(host, aws, wanted) + creation_problems(aws, wanted)
     if problems:
         return {"problems": problems, "steps": [], "leftovers": [], "leaves": None, "gives_up": False}
 
@@ -280,6 +282,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     registration = ssm_agent["registration"]
     interrupted = registration["interrupted"]
 
+    step("create_cluster", creation_reason(aws, wanted))
     step("recover", "an earlier registration was interrupted" if interrupted else None)
     packages = host["package_manager"]
     half = packages["half_installed"]

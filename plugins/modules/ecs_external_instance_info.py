@@ -19,11 +19,18 @@ author:
 options:
   cluster:
     description:
-      - Name or ARN of the cluster. It must exist and be active.
+      - Name or ARN of the cluster. It must be active, and exist if O(cluster_must_exist).
       - Not given means every cluster of the Region that has container instances, and every managed node of the Region
         that is not of EC2, be it in a cluster or not. With O(iam_role), of the nodes in no cluster only those that have
         this role.
     type: str
+  cluster_must_exist:
+    description:
+      - Whether it is an error that there is no such O(cluster), or that it was deleted (its status is V(INACTIVE)).
+      - With V(false) such a cluster is one without container instances, which RV(cluster_exists) tells. Which account
+        it would be in is asked by one more call, which needs no permission.
+    type: bool
+    default: true
   managed_instance_ids:
     description:
       - Only these instances, each of which gets an entry in the result even if neither side knows it.
@@ -216,8 +223,18 @@ clusters:
       type: str
       returned: always
       sample: ACTIVE
+cluster_exists:
+  description: Whether there is such a cluster. One that was deleted (V(INACTIVE)) is not there.
+  returned: when O(cluster) is given, also if the module fails because it is not there
+  type: bool
+  sample: true
+account:
+  description: The account in which the cluster is, or in which it would be created by its name.
+  returned: when O(cluster) is given
+  type: str
+  sample: "123456789012"
 cluster:
-  description: The cluster.
+  description: The cluster, null if it does not exist and need not.
   returned: when O(cluster) is given
   type: dict
   contains: *cluster
@@ -454,6 +471,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _fleet
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _health
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _ssm
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._aws_module import AwsModule
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._identity import account_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._server_name import is_name_of
 
@@ -470,6 +488,20 @@ def problem_of_cluster(found: dict[str, Any] | None, given: str, region: str) ->
             "is not ready. Create it again, or check the name and the region."
         )
     return None
+
+
+def is_there(found: dict[str, Any] | None) -> bool:
+    """ECS shows a deleted cluster as INACTIVE for a while, and creates one of its name anew."""
+    return found is not None and found.get("status") != "INACTIVE"
+
+
+def account_of_credentials(module: AwsModule) -> str:
+    from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _sts
+
+    try:
+        return _sts.get_account(module.client("sts"))
+    except _sts.StsError as error:
+        _errors.fail(module, error, _errors.place(module))
 
 
 def problem_of_cluster_name(cluster: str | None, region: str) -> str | None:
@@ -493,18 +525,34 @@ def ids_of_names(module: AwsModule, names: list[str]) -> list[str]:
 def read(
     module: AwsModule, cluster: str | None, ids: list[str] | None, iam_role: str | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The clusters, and their instances. One that is asked for by name has none if it is not active."""
+    """The clusters, and their instances. One that is asked for by name has none if it is not active.
+
+    One that does not exist and need not is no cluster, but there may be managed nodes that are asked for.
+    """
     ecs = module.client("ecs")
     if cluster is None:
         return _fleet.of_region(ecs, lambda: module.client("ssm"), iam_role)
     found = _ecs.describe_cluster(ecs, cluster)
-    if found is None or found.get("status") != "ACTIVE":
+    may_be_missing = not module.params["cluster_must_exist"] and not is_there(found)
+    if not may_be_missing and (found is None or found.get("status") != "ACTIVE"):
         return [found] if found else [], []
+    clusters = [found] if found and not may_be_missing else []
     if ids is not None and module.params["computer_names"]:
         ids = list(dict.fromkeys([*ids, *ids_of_names(module, module.params["computer_names"])]))
     if ids == []:
-        return [found], []
-    return [found], _fleet.of_cluster(ecs, lambda: module.client("ssm"), found["clusterArn"], ids, iam_role)
+        return clusters, []
+    arn = clusters[0]["clusterArn"] if clusters else None
+    return clusters, _fleet.of_cluster(ecs, lambda: module.client("ssm"), arn, ids, iam_role)
+
+
+def seen_of_cluster(module: AwsModule, found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"cluster": None, "cluster_exists": False, "account": account_of_credentials(module)}
+    return {
+        "cluster": _fleet.shown_cluster(found),
+        "cluster_exists": True,
+        "account": account_of(found["clusterArn"]),
+    }
 
 
 def is_role_right(module: AwsModule, name: str) -> bool:
@@ -523,6 +571,7 @@ def main() -> None:
     module = AwsModule(
         argument_spec={
             "cluster": {"type": "str"},
+            "cluster_must_exist": {"type": "bool", "default": True},
             "managed_instance_ids": {"type": "list", "elements": "str"},
             "computer_names": {"type": "list", "elements": "str", "default": []},
             "iam_role": {"type": "str", "aliases": ["role"]},
@@ -561,9 +610,11 @@ def main() -> None:
         failure = error
     if failure:
         _errors.fail(module, failure, _errors.place(module, cluster=cluster))
-    problem = problem_of_cluster(clusters[0] if clusters else None, cluster, region) if cluster else None
+    found = clusters[0] if clusters else None
+    must_be_active = cluster and (found or module.params["cluster_must_exist"])
+    problem = problem_of_cluster(found, cluster, region) if must_be_active else None
     if problem:
-        module.fail_json(msg=problem)
+        module.fail_json(msg=problem, cluster_exists=is_there(found))
     looked = {"iam_role_right": is_role_right(module, role)} if role and module.params["look_at_iam_role"] else {}
     shown = [_fleet.shown_cluster(found) for found in clusters]
     now = datetime.now(UTC)
@@ -571,7 +622,7 @@ def main() -> None:
     norm = _health.completed(_health.Norm(now, *given), instances)
     module.exit_json(
         **looked,
-        **({"cluster": shown[0]} if cluster else {}),
+        **(seen_of_cluster(module, found) if cluster else {}),
         changed=False,
         looked_at=now.isoformat(timespec="seconds"),
         measured_by={key: value for key, value in norm._asdict().items() if key != "now"},

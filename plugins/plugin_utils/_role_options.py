@@ -29,6 +29,7 @@ NAMES = {
     "state": "state",
     "region": "region",
     "cluster": "cluster",
+    "manage_cluster": "manage_cluster",
     "profile": "aws_profile",
     "iam_role": "iam_role",
     "manage_iam_role": "manage_iam_role",

@@ -27,7 +27,7 @@ TASKS = CHECKOUT / "roles" / "ecs_anywhere" / "tasks"
 WALKS = {
     "move": ("move", "reset_ecs_agent"),
     "leave": ("leave", "remove_debian"),
-    "options": ("docker_repository", "fetch_by_controller", "proxy"),
+    "options": ("create_cluster", "docker_repository", "fetch_by_controller", "proxy"),
     "give up": ("give_up", "retire"),
     "dnf": ("install_rhel", "remove_rhel", "dnf"),
     "zypper": ("install_suse", "remove_suse"),

@@ -72,7 +72,7 @@ def _home(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_home")
 @pytest.mark.state("killed at a step of an option")
 def test_a_registration_with_options_that_is_killed_at_their_steps(bed, options, record_property):
-    play = Play(bed, **options)
+    play = Play(bed, **options, ecs_anywhere_cluster="new", ecs_anywhere_manage_cluster=True)
 
     def bare():
         renew(bed)
@@ -85,7 +85,7 @@ def test_a_registration_with_options_that_is_killed_at_their_steps(bed, options,
 
     def ended():
         holds()
-        is_right(play)
+        is_right(play, "new")
         assert bed.on(NAME, "dpkg-query -W -f '${Version}' docker-ce").startswith("5:28.0.4")
 
     bare()

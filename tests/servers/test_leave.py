@@ -26,16 +26,17 @@ CONTAINER = (
 )
 
 
-def operator(aws, playbook):
+def operator(aws, playbook, user="", **wish):
     """The environment of somebody who may do what the documented policy for the playbook allows, and nothing else."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
     from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import operator_policy
 
     iam = aws.client("iam")
-    iam.create_user(UserName=playbook)
-    document = operator_policy(playbook, regions=["us-east-1"], clusters=["edge"])
-    iam.put_user_policy(UserName=playbook, PolicyName=playbook, PolicyDocument=json.dumps(document))
-    key = iam.create_access_key(UserName=playbook)["AccessKey"]
+    user = user or playbook
+    iam.create_user(UserName=user)
+    document = operator_policy(playbook, regions=["us-east-1"], clusters=["edge"], **wish)
+    iam.put_user_policy(UserName=user, PolicyName=playbook, PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
     return {"TESTBED_ACCESS_KEY_ID": key["AccessKeyId"], "TESTBED_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 

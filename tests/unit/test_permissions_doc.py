@@ -16,6 +16,7 @@ if __name__ == "__main__":
     importlib.import_module("conftest")  # makes the collection importable
 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _node_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import OPTIONS
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import PLAYBOOKS
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import operator_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._policy_eval import Policy
@@ -75,9 +76,14 @@ def operator():
     yield "| playbook | actions | on | when |"
     yield "|---|---|---|---|"
     for playbook in sorted(PLAYBOOKS):
-        document = operator_policy(playbook, **PLACE, account=ACCOUNT)
-        for number, s in enumerate(document["Statement"]):
-            conditions = [
+        usual = operator_policy(playbook, **PLACE, account=ACCOUNT)["Statement"]
+        rows = [("", statement) for statement in usual]
+        for option in OPTIONS.get(playbook, {}):
+            document = operator_policy(playbook, **PLACE, account=ACCOUNT, **{option: True})
+            rows += [(f"with `ecs_anywhere_{option}`", s) for s in document["Statement"] if s not in usual]
+        for number, (option, s) in enumerate(rows):
+            conditions = [option] if option else []
+            conditions += [
                 f"`{key}` is {' or '.join(f'`{v}`' for v in (value if isinstance(value, list) else [value]))}"
                 for keys in s.get("Condition", {}).values()
                 for key, value in keys.items()

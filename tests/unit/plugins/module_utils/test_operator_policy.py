@@ -93,6 +93,21 @@ def test_who_may_what(playbook, request_, verdict):
     assert evaluate([Policy("operator", policy(playbook))], None, request_).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("playbook", "manage_cluster", "cluster", "verdict"),
+    [
+        ("register", True, "edge", "allowed"),
+        ("register", True, "other", "denied"),
+        ("register", False, "edge", "denied"),
+        ("upgrade", True, "edge", "denied"),
+    ],
+)
+def test_who_may_create_clusters(playbook, manage_cluster, cluster, verdict):
+    document = policy(playbook, manage_cluster=manage_cluster)
+    request = Request("ecs:CreateCluster", f"{ECS}:cluster/{cluster}")
+    assert evaluate([Policy("operator", document)], None, request).verdict == verdict
+
+
 @pytest.mark.parametrize("playbook", sorted(PLAYBOOKS))
 def test_what_can_be_bound_is_bound(playbook):
     for statement in policy(playbook)["Statement"]:

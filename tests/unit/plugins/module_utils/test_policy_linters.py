@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._execution_policy import secrets_policy
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_policy import FEATURES
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._node_policy import node_policy
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import OPTIONS
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import PLAYBOOKS
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._operator_policy import operator_policy
 from cloudsplaining.scan.policy_document import PolicyDocument
@@ -61,7 +62,8 @@ def policies(kind, partition, clusters):
         )
         return
     if kind != "node":
-        yield operator_policy(kind, clusters=clusters, regions=[region], account=ACCOUNT)
+        for options in ({}, *({option: True} for option in OPTIONS.get(kind, ()))):
+            yield operator_policy(kind, clusters=clusters, regions=[region], account=ACCOUNT, **options)
         return
     for features in (*([f] for f in FEATURES), (), FEATURES):
         yield node_policy(clusters=clusters, regions=[region], features=features, partition=partition, account=ACCOUNT)

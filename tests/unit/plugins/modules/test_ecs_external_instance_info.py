@@ -250,6 +250,55 @@ def test_a_cluster_that_is_of_no_use(stub, run, clusters, words):
     stub("ecs").add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["edge"]})
     result = run("ecs_external_instance_info", cluster="edge")
     assert result["failed"] and words in result["msg"]
+    assert result["cluster_exists"] is False
+
+
+DELETED = {**CLUSTER, "status": "INACTIVE"}
+
+
+@pytest.mark.parametrize("clusters", [[], [DELETED]])
+@pytest.mark.parametrize(
+    ("asked", "ids", "calls"),
+    [
+        ({}, [], []),
+        ({"managed_instance_ids": []}, [], []),
+        ({"managed_instance_ids": [mi(1), mi(9)]}, [mi(1), mi(9)], ["DescribeInstanceInformation"]),
+        ({"managed_instance_ids": [], "computer_names": ["n7"]}, [mi(7)], ["DescribeInstanceInformation"] * 2),
+    ],
+)
+def test_a_cluster_that_need_not_exist_is_one_without_container_instances(stub, run, clusters, asked, ids, calls):
+    fleet = Fleet(stub, 0, known_to_ssm=range(8))
+    fleet.changes = {n: {"ComputerName": f"n{n}"} for n in range(8)}
+    fleet.DescribeClusters = lambda clusters, found=clusters: {"clusters": found}
+    stub("sts").add_response("get_caller_identity", {"Account": "123456789012"})
+    result = run("ecs_external_instance_info", cluster="edge", cluster_must_exist=False, **asked)
+    assert fleet.calls == ["DescribeClusters", *calls]
+    assert (result["cluster"], result["clusters"], result["cluster_exists"]) == (None, [], False)
+    assert result["account"] == "123456789012"
+    assert [i["managed_instance_id"] for i in result["instances"]] == ids
+    assert [bool(i["ssm"]) for i in result["instances"]] == [i != mi(9) for i in ids]
+    assert [i["ecs"] for i in result["instances"]] == [None] * len(ids)
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+def test_a_cluster_that_exists_costs_no_call_more(stub, run, must_exist):
+    fleet = Fleet(stub, 1)
+    result = run("ecs_external_instance_info", cluster="edge", cluster_must_exist=must_exist)
+    assert len(fleet.calls) == 4 and len(result["instances"]) == 1
+    assert (result["cluster_exists"], result["account"]) == (True, "123456789012")
+
+
+def test_a_cluster_that_is_not_ready_is_not_one_that_does_not_exist(stub, run):
+    stub("ecs").add_response("describe_clusters", {"clusters": [{**CLUSTER, "status": "PROVISIONING"}]})
+    result = run("ecs_external_instance_info", cluster="edge", cluster_must_exist=False)
+    assert result["failed"] and "is PROVISIONING, not ACTIVE" in result["msg"] and result["cluster_exists"] is True
+
+
+def test_the_account_of_a_missing_cluster_must_be_known(stub, run):
+    stub("ecs").add_response("describe_clusters", {"clusters": []})
+    stub("sts").add_client_error("get_caller_identity", "ExpiredToken", "no")
+    result = run("ecs_external_instance_info", cluster="edge", cluster_must_exist=False)
+    assert result["failed"] and "the credentials have expired" in result["msg"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_what_is_not_given_is_as_by_default():
 
 
 def test_values_from_a_command_line_get_their_type():
+    assert (wanted()["manage_cluster"], wanted(manage_cluster="yes")["manage_cluster"]) == (False, True)
     given = wanted(manage_iam_role="false", tags='{"site": "north"}', iam_role_options={"policy_mode": "custom"})
     assert given["manage_iam_role"] is False
     assert given["tags"] == {"site": "north"}
