@@ -135,7 +135,9 @@ def test_what_a_killed_run_had_upgraded_is_made_active_by_the_next(bed, aws, old
     bed.kill_when(first, upgraded, timeout=600)
     assert drained(aws) == {killed: ("DRAINING", "upgrade"), operators: ("DRAINING", None)}
 
-    second = bed.register(*NAMES, playbook=UPGRADE, variables=DRAIN, environment=limited, timeout=600)
+    # nobody waits for one that was refused
+    patient = {**DRAIN, "ecs_anywhere_wait_timeout": 3000}
+    second = bed.register(*NAMES, playbook=UPGRADE, variables=patient, environment=limited, timeout=600)
     assert second.returncode != 0 and second.recap(NAMES[0])["failed"] == 0
     assert "somebody drained it on purpose. Set it ACTIVE in ECS" in second.text
     assert drained(aws) == {killed: ("ACTIVE", None), operators: ("DRAINING", None)}
