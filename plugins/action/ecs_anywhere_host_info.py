@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
         return result
 
     def _values(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        names = (*_role_options.VARIABLES, _role_options.UPGRADE, _role_options.DRAINING)
+        names = (*_role_options.VARIABLES, _role_options.UPGRADE)
         variables = {name: task_vars[name] for name in names if name in task_vars}
         values: dict[str, Any] = self._templar.template(variables)
         return values

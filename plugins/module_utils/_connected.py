@@ -18,14 +18,15 @@ NAMED = 5
 
 
 # By managed instance id, what is waited for of its agents: {"ssm": "3.3.4108.0", "ecs": "1.105.1", "exec": True}. With
-# "draining" it is known to drain meanwhile.
+# "draining" it may drain meanwhile.
 Versions = Mapping[str, Mapping[str, Any]]
 
 
 def agents_wanted(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What AWS has to say of the agents of a server, from the role's variables."""
     versions = {"ssm": wanted["ssm_agent_version"], "ecs": wanted["ecs_agent_version"]}
-    return {**versions, **{key: True for key in ("exec", "draining") if wanted.get(key)}}
+    # an upgrade goes on only with those that are ACTIVE, or were drained for it
+    return {**versions, **{key: True for key, of in (("exec", "exec"), ("draining", "upgrade")) if wanted.get(of)}}
 
 
 def serves(ecs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -13,6 +13,9 @@ from datetime import timedelta
 from typing import Any
 from typing import NamedTuple
 
+from ._drain_mark import UPGRADE
+from ._drain_mark import drain_reason
+
 HEALTHY = "healthy"
 # The worst first: the first that holds is the state. A cause stands before what it makes happen.
 SEVERITIES = {
@@ -181,6 +184,22 @@ def _registration(instance: Mapping[str, Any], norm: Norm) -> Trouble | None:
     return None
 
 
+def _draining(ecs: Mapping[str, Any]) -> Trouble:
+    tasks = f"it has {ecs['running_tasks_count']} running tasks"
+    if drain_reason(ecs) == UPGRADE:
+        return Trouble(
+            "draining",
+            f"an upgrade drained it, which is under way or did not end; {tasks}",
+            "If no upgrade is under way, run the playbook hybrid.ecs_anywhere.upgrade again for it, which makes it "
+            "active.",
+        )
+    return Trouble(
+        "draining",
+        f"somebody drained it; {tasks}",
+        f"Make it active with the module ecs_external_instance (state=active), or, if it is to leave, {DEREGISTER}.",
+    )
+
+
 def troubles(
     instance: Mapping[str, Any], norm: Norm, before: Mapping[str, Any] | None = None, looked_at: str | None = None
 ) -> list[Trouble]:
@@ -208,14 +227,7 @@ def troubles(
             )
         )
     if ecs.get("status") == "DRAINING":
-        found.append(
-            Trouble(
-                "draining",
-                f"somebody drained it; it has {ecs['running_tasks_count']} running tasks",
-                "Make it active with the module ecs_external_instance (state=active), or, if it is to leave, "
-                f"{DEREGISTER}.",
-            )
-        )
+        found.append(_draining(ecs))
     outdated = _outdated(instance, norm)
     if outdated:
         found.append(Trouble("agent_outdated", outdated, "Run the playbook hybrid.ecs_anywhere.upgrade for it."))

@@ -9,11 +9,15 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from . import _attribute_run
+from . import _drain_mark
 from . import _ecs
 from . import _errors
 from . import _external_instance
+from . import _labels
 from . import _role_refused
 from . import _ssm
+from ._attribute_run import Attribute
 from ._instance_steps import Goal
 from ._instance_steps import Step
 from ._instance_steps import is_standalone
@@ -21,6 +25,8 @@ from ._instance_steps import next_step
 from ._instance_steps import waits_for
 
 Instance = dict[str, Any]
+# Steps that servers take together, ten a call, one kind at a time: so the next is shared by as many as can be.
+SHARED = ("activate", "mark", "unmark", "drain")
 REASON = "Stopped by hybrid.ecs_anywhere: its container instance is being drained"
 
 
@@ -41,6 +47,15 @@ class Server:
         """Of several container instances the one that works counts."""
         best = _external_instance.best_first(self.instances.values())
         return str(best[0]["status"]) if best else None
+
+    @property
+    def drain_reason(self) -> str | None:
+        best = _external_instance.best_first(self.instances.values())
+        return _drain_mark.drain_reason(best[0]) if best else None
+
+    def marks(self) -> dict[str, str]:
+        found = {arn: _drain_mark.mark_of(self.instances[arn]) for arn in sorted(self.instances)}
+        return {arn: mark for arn, mark in found.items() if mark is not None}
 
     def statuses(self) -> dict[str, str]:
         return {arn: self.instances[arn]["status"] for arn in sorted(self.instances)}
@@ -67,6 +82,12 @@ class Aws:
         raw, failures = _ecs.update_container_instances_state(self.ecs, self.cluster, arns, status)
         shown = [_external_instance.container_instance_of(i) for i in raw]
         return shown, {f["arn"]: str(f.get("reason")) for f in failures}
+
+    def put_marks(self, marks: list[Attribute]) -> None:
+        _ecs.put_attributes(self.ecs, self.cluster, marks)
+
+    def delete_marks(self, marks: list[Attribute]) -> None:
+        _ecs.delete_attributes(self.ecs, self.cluster, marks)
 
     def standalone_tasks(self, arns: Iterable[str]) -> list[tuple[str, str]]:
         """Container instance and task."""
@@ -96,6 +117,12 @@ class Prediction(Aws):
     def set_status(self, instances: list[Instance], status: str) -> tuple[list[Instance], dict[str, str]]:
         ended = {"running_tasks_count": 0, "pending_tasks_count": 0} if self.wait and status == "DRAINING" else {}
         return [{**i, "status": status, **ended} for i in instances], {}
+
+    def put_marks(self, marks: list[Attribute]) -> None:
+        pass
+
+    def delete_marks(self, marks: list[Attribute]) -> None:
+        pass
 
     def standalone_tasks(self, arns: Iterable[str]) -> list[tuple[str, str]]:
         return []
@@ -148,8 +175,12 @@ class Run:
         waiting: list[tuple[Server, Step]] = []
         while still:
             steps = [(server, next_step(server.instances.values(), server.node, goal)) for server in still]
-            for do, status in (("activate", "ACTIVE"), ("drain", "DRAINING")):
-                self._set_status([(s, arn) for s, step in steps if step.do == do for arn in step.arns], status)
+            do = next((do for do in SHARED if any(step.do == do for _server, step in steps)), None)
+            chosen = [(server, arn) for server, step in steps if step.do == do for arn in step.arns]
+            if do in ("mark", "unmark"):
+                self._mark(chosen, goal.drain_reason if do == "mark" else None)
+            elif do:
+                self._set_status(chosen, "ACTIVE" if do == "activate" else "DRAINING")
             for server, step in steps:
                 if step.do == "deregister":
                     self._deregister(server, step.arns, goal.force)
@@ -161,6 +192,28 @@ class Run:
             server.waits_for = waits_for(server.instances[arn] for arn in step.arns)
         if stop_standalone_tasks and waiting:
             self._stop_tasks(waiting)
+
+    def _mark(self, chosen: list[tuple[Server, str]], reason: str | None) -> None:
+        """Without a *reason* the marks are removed."""
+        marks: list[Attribute] = []
+        for server, arn in chosen:
+            instance = server.instances[arn]
+            mark = _drain_mark.mark_of(instance)
+            count = len(_labels.custom(instance["attributes"]))
+            if reason is not None and mark is None and count >= _labels.MOST_ATTRIBUTES:
+                server.problems.append(
+                    f"The container instance {arn} was not drained ({self.where}): it has {count} attributes of its "
+                    "own, which is what ECS takes, so there is no room for the one that tells the reason. Next: remove "
+                    "an attribute that is not needed, or drain it without drain_reason."
+                )
+                continue
+            marks.append((arn, _drain_mark.MARK, reason or mark or ""))
+        write = self.aws.delete_marks if reason is None else self.aws.put_marks
+        _attribute_run.write(marks, write, {arn: server.problems for server, arn in chosen}, self.where)
+        for server, arn in chosen:
+            if not server.problems:
+                attributes = {k: v for k, v in server.instances[arn]["attributes"].items() if k != _drain_mark.MARK}
+                server.instances[arn]["attributes"] = {**attributes, **({_drain_mark.MARK: reason} if reason else {})}
 
     def _set_status(self, chosen: list[tuple[Server, str]], status: str) -> None:
         for start in range(0, len(chosen), _ecs.STATES_PER_CALL):
@@ -182,8 +235,9 @@ class Run:
             return
         for instance in shown:
             arn = instance["container_instance_arn"]
-            # the answer has no tags
-            owner.pop(arn).instances[arn].update({k: v for k, v in instance.items() if k != "tags"})
+            # the answer has no tags; attributes are changed by calls of their own
+            known = {k: v for k, v in instance.items() if k not in ("attributes", "tags")}
+            owner.pop(arn).instances[arn].update(known)
         for arn, server in owner.items():
             reason = failures.get(arn, "no answer")
             if reason in ("MISSING", "INACTIVE"):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from ._drain_mark import mark_of
+
 Instance = Mapping[str, Any]
 
 
@@ -20,12 +22,13 @@ class Goal(NamedTuple):
     force: bool = False
     ecs: bool = True
     ssm: bool = True
+    drain_reason: str | None = None
 
 
 class Step(NamedTuple):
     """The next step of a server. Each leads on to another, until there is none: it can be resumed from anywhere."""
 
-    do: str  # activate | drain | wait | deregister | release | none
+    do: str  # mark | unmark | activate | drain | wait | deregister | release | none
     arns: tuple[str, ...] = ()
 
 
@@ -38,16 +41,40 @@ def _arns(instances: Iterable[Instance]) -> tuple[str, ...]:
     return tuple(sorted(i["container_instance_arn"] for i in instances))
 
 
+def _to_active(there: list[Instance], goal: Goal) -> Step:
+    """What has no mark, or another, stays as it is if a reason is given."""
+    own = [i for i in there if goal.drain_reason is None or mark_of(i) == goal.drain_reason]
+    drained = _arns(i for i in own if i["status"] == "DRAINING")
+    if drained:
+        return Step("activate", drained)
+    marked = _arns(i for i in own if mark_of(i) is not None)  # last: until it is active, the mark tells whose it is
+    return Step("unmark", marked) if marked else Step("none")
+
+
+def _to_draining(active: list[Instance], there: list[Instance], goal: Goal) -> Step:
+    """The mark is put before the state is changed: what is drained without one was drained by somebody else."""
+    if goal.drain_reason is not None:
+        unmarked = _arns(i for i in active if mark_of(i) != goal.drain_reason)
+        if unmarked:
+            return Step("mark", unmarked)
+    else:
+        # one that a killed run left would give what is drained now a reason that is not its own
+        marked = _arns(i for i in (there if goal.state == "draining" else active) if mark_of(i) is not None)
+        if marked:
+            return Step("unmark", marked)
+    return Step("drain", _arns(active)) if active else Step("none")
+
+
 def next_step(instances: Iterable[Instance], node: object, goal: Goal) -> Step:
     """*instances* are the container instances of one server, usually one; *node* is its managed node, or None."""
     there = [i for i in instances if i["status"] != "INACTIVE"] if goal.ecs else []
     if goal.state == "active":
-        drained = _arns(i for i in there if i["status"] == "DRAINING")
-        return Step("activate", drained) if drained else Step("none")
+        return _to_active(there, goal)
     force = goal.force and goal.state == "absent"
-    active = _arns(i for i in there if i["status"] == "ACTIVE")
-    if active and not force:
-        return Step("drain", active)
+    active = [i for i in there if i["status"] == "ACTIVE"]
+    step = Step("none") if force else _to_draining(active, there, goal)
+    if step.do != "none":
+        return step
     occupied = _arns(i for i in there if busy(i) and not force)
     if goal.state == "draining":
         return Step("wait", occupied) if occupied else Step("none")

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
+from . import _attribute_run
 from . import _ecs
 from . import _errors
 from . import _labels
 from . import _ssm
+from ._attribute_run import Attribute
 from ._instance_run import Server
 from ._labels import Labels
-
-# Instance, name, value: what one call takes ten of, of however many instances.
-Attribute = tuple[str, str, str]
 
 
 class Writer:
@@ -111,9 +109,9 @@ def _set_attributes(servers: list[Server], wanted: Labels, writer: Writer, where
             put += [(arn, name, value) for name, value in change.put.items()]
             removed += [(arn, name, found[name]) for name in change.remove]
     # removed first: an instance may be full
-    for chosen, write in ((removed, writer.delete_attributes), (put, writer.put_attributes)):
-        for start in range(0, len(chosen), _ecs.ATTRIBUTES_PER_CALL):
-            _write_attributes(chosen[start : start + _ecs.ATTRIBUTES_PER_CALL], write, owner, where)
+    problems = {arn: server.problems for arn, server in owner.items()}
+    _attribute_run.write(removed, writer.delete_attributes, problems, where)
+    _attribute_run.write(put, writer.put_attributes, problems, where)
     failed = {arn for arn, server in owner.items() if server.problems}
     for arn, server in owner.items():
         if arn in failed:
@@ -122,24 +120,6 @@ def _set_attributes(servers: list[Server], wanted: Labels, writer: Writer, where
         gone = {name for a, name, _value in removed if a == arn}
         left = {name: value for name, value in attributes.items() if name not in gone}
         server.instances[arn]["attributes"] = {**left, **{name: value for a, name, value in put if a == arn}}
-
-
-def _write_attributes(
-    chosen: list[Attribute], write: Callable[[list[Attribute]], None], owner: dict[str, Server], where: str
-) -> None:
-    try:
-        write(chosen)
-    except _ecs.EcsError as error:
-        targets = list(dict.fromkeys(arn for arn, _name, _value in chosen))
-        refused = _errors.code_of(error) in ("TargetNotFoundException", "InvalidParameterException")
-        if refused and len(targets) > 1:  # one may spoil the call for all
-            for arn in targets:
-                _write_attributes([a for a in chosen if a[0] == arn], write, owner, where)
-            return
-        for arn in targets:
-            said = _errors.sentence(error, where, error.service)
-            if said not in owner[arn].problems:
-                owner[arn].problems.append(said)
 
 
 def _set_tags(server: Server, wanted: Labels, writer: Writer, where: str) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from ._drain_mark import MARK
+
 # What the agents say of themselves; nobody else may write it.
 AGENTS_OWN = ("ecs.", "com.amazonaws.ecs.")
 MOST_ATTRIBUTES = 10
@@ -45,13 +47,13 @@ def problem_of(wanted: Labels) -> str | None:
     for name, value in (wanted.attributes or {}).items():
         if name.startswith(AGENTS_OWN):
             return f"attributes: {name} is one of those that the ECS agent sets itself. Choose another name."
+        if name == MARK:
+            return f"attributes: {name} is what drain_reason sets. Choose another name."
         if not _ATTRIBUTE_NAME.fullmatch(name):
             return f"attributes: {name!r} is not a name of 1 to 128 letters, digits and the characters - _ . / \\"
-        if not _ATTRIBUTE_VALUE.fullmatch(value):
-            return (
-                f"attributes: the value {value!r} of {name} is not 1 to 128 letters, digits, spaces and the characters "
-                "- _ . @ / \\ :, or has spaces around it"
-            )
+        wrong = problem_of_value(value)
+        if wrong:
+            return f"attributes: the value {value!r} of {name} {wrong}"
     if len(wanted.attributes or {}) > MOST_ATTRIBUTES:
         return f"attributes: {len(wanted.attributes or {})} are given, and ECS takes {MOST_ATTRIBUTES} for an instance"
     for key, value in (wanted.tags or {}).items():
@@ -67,9 +69,17 @@ def problem_of(wanted: Labels) -> str | None:
     return None
 
 
+def problem_of_value(value: str) -> str | None:
+    """Why AWS would not take it for an attribute, as the end of a sentence."""
+    if _ATTRIBUTE_VALUE.fullmatch(value):
+        return None
+    return "is not 1 to 128 letters, digits, spaces and the characters - _ . @ / \\ :, or has spaces around it"
+
+
 def custom(attributes: Mapping[str, str | None]) -> dict[str, str]:
-    """Without those that the agent sets."""
-    return {name: value or "" for name, value in sorted(attributes.items()) if not name.startswith(AGENTS_OWN)}
+    """Without those that the agent sets, and the mark of what is drained."""
+    others = {name: value for name, value in attributes.items() if name != MARK and not name.startswith(AGENTS_OWN)}
+    return {name: value or "" for name, value in sorted(others.items())}
 
 
 def users(tags: Mapping[str, str]) -> dict[str, str]:

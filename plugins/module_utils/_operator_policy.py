@@ -65,6 +65,8 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
             ("ecs:DescribeContainerInstances", "ecs:UpdateContainerInstancesState", "ecs:ListTasks"),
             (INSTANCE,),
         ),
+        # where an upgrade was killed
+        Right("RemoveMarks", ("ecs:DeleteAttributes",), (INSTANCE,)),
         Right("StopTasks", ("ecs:DescribeTasks", "ecs:StopTask"), (TASK,)),
         Right("DeregisterInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
@@ -80,7 +82,8 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
         Right("RetireInstances", ("ecs:DeregisterContainerInstance",), (CLUSTER, INSTANCE)),
-        Right("MoveInstances", ("ecs:UpdateContainerInstancesState",), (INSTANCE,)),
+        # attributes are removed where an upgrade was killed
+        Right("MoveInstances", ("ecs:UpdateContainerInstancesState", "ecs:DeleteAttributes"), (INSTANCE,)),
         Right("LabelInstances", ("ecs:PutAttributes", "ecs:TagResource"), (INSTANCE,)),
         Right("LabelNodes", ("ssm:AddTagsToResource", "ssm:ListTagsForResource"), (NODE,)),
         Right("GiveUpNodes", ("ssm:DeregisterManagedInstance",), (NODE,)),
@@ -140,8 +143,9 @@ PLAYBOOKS: Mapping[str, tuple[Right, ...]] = {
     "upgrade": (
         Right("ReadClusters", ("ecs:DescribeClusters", "ecs:ListContainerInstances"), (CLUSTER,)),
         Right("ReadInstances", ("ecs:DescribeContainerInstances",), (INSTANCE,)),
-        # with ecs_anywhere_upgrade_drain
+        # with ecs_anywhere_upgrade_drain, and after such a run that was killed
         Right("DrainInstances", ("ecs:UpdateContainerInstancesState", "ecs:ListTasks"), (INSTANCE,)),
+        Right("MarkInstances", ("ecs:PutAttributes", "ecs:DeleteAttributes"), (INSTANCE,)),
         Right("StopTasks", ("ecs:DescribeTasks", "ecs:StopTask"), (TASK,)),
         Right("ReadNodes", ("ssm:DescribeInstanceInformation",), ("*",), IN_REGIONS),
     ),

@@ -101,7 +101,7 @@ def restored(result: Mapping[str, Any], later: Mapping[str, Any]) -> Result:
         two = again.get(one["managed_instance_id"])
         if two is not None:
             said = two["msg"] or "It was made active again."
-            one = {**one, **{k: two[k] for k in ("status", "container_instances") if k in two}}
+            one = {**one, **{k: two[k] for k in ("status", "drain_reason", "container_instances") if k in two}}
             one["msg"] = f"{one['msg']} {said}"
         instances.append(one)
     return told({**result, "instances": instances})

@@ -16,6 +16,9 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected imp
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import serves
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import pin_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._docker import upstream
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._drain_mark import UPGRADE
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._drain_mark import drain_reason
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._drain_mark import mark_of
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import capability_reason
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import exec_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._host_problems import host_problems
@@ -84,14 +87,25 @@ def identity_problems(host: Read, aws: Read, wanted: Read) -> list[str]:
             "it is no external instance, so there is nothing to upgrade: make it one with the playbook "
             "hybrid.ecs_anywhere.register, or leave it out of the run"
         )
-    node = _node(aws, instance_id)
-    ecs = node.get("ecs") or {}
-    if ecs.get("status") == "DRAINING" and not wanted.get("draining"):
-        problems.append(
+    drained = _drained_problem(_node(aws, instance_id).get("ecs") or {}, wanted)
+    return problems + ([drained] if drained else [])
+
+
+def _drained_problem(ecs: Read, wanted: Read) -> str | None:
+    """What an upgrade drained is made active by the next one, and what anybody else drained by nobody."""
+    if ecs.get("status") != "DRAINING":
+        return None
+    if drain_reason(ecs) != UPGRADE:
+        return (
             f"its container instance {ecs['container_instance_arn']} is DRAINING: somebody drained it on purpose. Set "
             "it ACTIVE in ECS, or leave the server out of the run"
         )
-    return problems
+    if wanted.get("upgrade"):
+        return None
+    return (
+        f"its container instance {ecs['container_instance_arn']} is DRAINING: an upgrade that did not end drained it. "
+        "Run the playbook hybrid.ecs_anywhere.upgrade again for it, which makes it active"
+    )
 
 
 def _node(aws: Read, instance_id: str | None) -> Read:
@@ -214,6 +228,15 @@ def _label_reason(ecs: Read | None, wanted: Read) -> str | None:
     return f"its container instance has other values for {', '.join(missing)}" if missing else None
 
 
+def _activate_reason(ecs: Read, wanted: Read) -> str | None:
+    """Whether there is something to take back of what an upgrade did to get rid of the server's tasks."""
+    if not wanted.get("upgrade") or mark_of(ecs) != UPGRADE:
+        return None
+    if ecs["status"] == "DRAINING":
+        return "an upgrade drained it, this one or one that did not end"
+    return f"it is {ecs['status']}, but has the mark of an upgrade that did not end"
+
+
 def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
     """Why AWS does not see this server as it should, though nothing may be left to do on it."""
     node = _node(aws, host["ssm_agent"]["registration"]["managed_instance_id"])
@@ -229,7 +252,7 @@ def _wait_reason(host: Read, aws: Read, wanted: Read) -> str | None:
         reasons.append(f"Systems Manager says {ssm['ping_status']}")
     if not ecs:
         reasons.append("the cluster does not list the container instance")
-    elif not serves(ecs, wanted) or not ecs["agent_connected"]:
+    elif not serves(ecs, agents_wanted(wanted)) or not ecs["agent_connected"]:
         connected = "connected" if ecs["agent_connected"] else "not connected"
         reasons.append(f"ECS says {ecs['status']}, agent {connected}")
     else:
@@ -386,7 +409,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
 
     waiting = _wait_reason(host, aws, wanted)
     step("wait", waiting or ("until AWS has seen the change" if steps else None))
-    step("label", _label_reason(None if replaced or leaving or reset else (node or {}).get("ecs"), wanted))
+    kept_instance = None if replaced or leaving or reset else (node or {}).get("ecs")
+    step("label", _label_reason(kept_instance, wanted))
+    step("activate", _activate_reason(kept_instance or {}, wanted))
     return {
         "problems": [],
         "steps": steps,

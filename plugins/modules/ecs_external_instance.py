@@ -48,6 +48,18 @@ options:
     type: str
     choices: [active, draining, absent]
     default: active
+  drain_reason:
+    description:
+      - Why instances are drained, in a word of the user's own. It is kept with the container instance, in the attribute
+        C(hybrid.ecs_anywhere.draining), so that a later run can tell whose work it has to end. Needs O(cluster).
+      - With O(state=draining), what is about to be drained gets it first. What is draining already keeps what it has,
+        or has not. As ECS takes at most 10 attributes for an instance, one that has 10 of its own is not drained, and
+        fails.
+      - With O(state=active), only instances that have this very reason are made active, and lose the attribute. All
+        others stay as they are, which is no failure.
+      - Without it, O(state=active) makes all of them active, and O(state=draining) drains for no reason. Both remove
+        the attribute where it is.
+    type: str
   sides:
     description:
       - What O(state=absent) removes. V(ecs) alone keeps the managed node, as a move to another cluster needs it; V(ssm)
@@ -130,7 +142,8 @@ notes:
     With O(cluster) C(ecs:ListContainerInstances), C(ecs:DescribeContainerInstances),
     C(ecs:UpdateContainerInstancesState); to remove C(ecs:DeregisterContainerInstance) and
     C(ssm:DeregisterManagedInstance); to stop tasks C(ecs:ListTasks), C(ecs:DescribeTasks), C(ecs:StopTask).
-    With O(attributes) C(ecs:PutAttributes) and C(ecs:DeleteAttributes); with O(tags) C(ssm:ListTagsForResource),
+    With O(attributes) and O(drain_reason) C(ecs:PutAttributes) and C(ecs:DeleteAttributes), the latter also where an
+    instance has a reason that is to go; with O(tags) C(ssm:ListTagsForResource),
     C(ssm:AddTagsToResource), C(ssm:RemoveTagsFromResource), C(ecs:TagResource) and C(ecs:UntagResource).
   - >-
     AWS's documentation: "UpdateManagedInstanceRole"
@@ -189,6 +202,14 @@ EXAMPLES = r"""
   hybrid.ecs_anywhere.ecs_external_instance:
     managed_instance_ids: [mi-0123456789abcdef0, mi-0123456789abcdef1]
     cluster: edge
+    region: eu-west-1
+
+- name: Drain a whole hall, and leave alone later what somebody else had drained there
+  hybrid.ecs_anywhere.ecs_external_instance:
+    managed_instance_ids: "{{ hall_4 }}"
+    cluster: edge
+    state: "{{ 'draining' if works_begin else 'active' }}"
+    drain_reason: works in hall 4
     region: eu-west-1
 
 - name: Say where two servers are, for tasks that must run in that hall
@@ -261,6 +282,14 @@ instances:
       type: str
       returned: always
       sample: ACTIVE
+    drain_reason:
+      description:
+        - What its container instance is draining for, or would be, as O(drain_reason) told it. Of several, that of the
+          connected one.
+        - Null if it is not draining, or nobody told why.
+      type: str
+      returned: always
+      sample: upgrade
     container_instances:
       description: Its container instances by ARN, each with its status. Usually one.
       type: dict
@@ -268,7 +297,9 @@ instances:
       sample:
         "arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/0123456789abcdef0123456789abcdef": DRAINING
     attributes:
-      description: The attributes of its container instances by ARN, without those that the agent sets.
+      description:
+        - The attributes of its container instances by ARN, without those that the agent sets, and that of
+          O(drain_reason).
       type: dict
       returned: when O(attributes) is given
       sample:
@@ -316,6 +347,8 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._labels import
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._role_name import role_name
 
 State = dict[str, Any]
+# The reasons by ARN, whatever the status. Only the diff shows them.
+MARKS = "drain_reasons"
 
 
 def problem_of(params: dict[str, Any]) -> str | None:
@@ -333,6 +366,14 @@ def problem_of(params: dict[str, Any]) -> str | None:
         return "iam_role is of no use with state=absent"
     if state == "absent" and (params["attributes"] is not None or params["tags"] is not None):
         return "attributes and tags are of no use with state=absent"
+    if params["drain_reason"] is not None:
+        wrong = _labels.problem_of_value(params["drain_reason"])
+        if wrong:
+            return f"drain_reason: {params['drain_reason']!r} {wrong}"
+        if state == "absent":
+            return "drain_reason is of no use with state=absent"
+        if not cluster:
+            return "drain_reason needs cluster: draining is done in a cluster"
     if params["attributes"] is not None and not cluster:
         return "attributes needs cluster: they are of container instances"
     return _external_instance.problem_of_ids(params["managed_instance_ids"])
@@ -347,6 +388,9 @@ def state_of(server: Server, asked_ecs: bool, asked_ssm: bool, goal: Goal, label
         state["managed_node"] = server.node is not None
     if asked_ecs:
         state["container_instances"] = server.statuses()
+        marks = server.marks()
+        if marks:
+            state[MARKS] = marks
     there = dict(sorted(server.instances.items()))
     if labels.attributes is not None:
         state["attributes"] = {arn: _labels.custom(i["attributes"]) for arn, i in there.items()}
@@ -367,9 +411,10 @@ def report(module: AwsModule, servers: list[Server], before: dict[str, State], a
             "msg": " ".join(s.problems),
             "status": s.status,
             "status_before": s.status_before,
+            "drain_reason": s.drain_reason,
             "waits_for": s.waits_for,
             "stopped_tasks": s.stopped,
-            **after[s.id],
+            **{key: value for key, value in after[s.id].items() if key != MARKS},
         }
         for s in servers
     ]
@@ -391,6 +436,7 @@ def main() -> None:
             "managed_instance_ids": {"type": "list", "elements": "str", "required": True},
             "cluster": {"type": "str"},
             "state": {"type": "str", "choices": ["active", "draining", "absent"], "default": "active"},
+            "drain_reason": {"type": "str"},
             "sides": {"type": "list", "elements": "str", "choices": ["ecs", "ssm"], "default": ["ecs", "ssm"]},
             "stop_standalone_tasks": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
@@ -423,7 +469,7 @@ def main() -> None:
     if not ids:
         report(module, [], {}, {})
 
-    goal = Goal(p["state"], p["force"], "ecs" in p["sides"], "ssm" in p["sides"])
+    goal = Goal(p["state"], p["force"], "ecs" in p["sides"], "ssm" in p["sides"], p["drain_reason"])
     leaving = goal.state == "absent"
     asked_ecs = bool(p["cluster"]) and (goal.ecs or not leaving)
     asked_ssm = goal.ssm if leaving else wish.iam_role is not None or labels.tags is not None or not asked_ecs
@@ -456,7 +502,8 @@ def main() -> None:
         run.give_role(servers, wish)
     if asked_ecs or leaving:
         run.settle(servers, goal, p["stop_standalone_tasks"])
-    if asked_ecs and not leaving:
+    # what is not registered was not drained for a reason either
+    if asked_ecs and not leaving and (goal.state == "draining" or goal.drain_reason is None):
         _instance_run.complain_of_missing(servers, where)
     _label_run.label(servers, labels, writer, where)
     report(module, servers, before, {s.id: state_of(s, asked_ecs, asked_ssm, goal, labels) for s in servers})

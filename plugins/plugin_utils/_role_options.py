@@ -70,7 +70,6 @@ LEAVE = (
 VARIABLES = tuple(f"{PREFIX}{name}" for name in (*NAMES.values(), *LEAVE))
 # Set by the role alone.
 UPGRADE = f"__{PREFIX}upgrade"
-DRAINING = f"__{PREFIX}draining"
 
 
 def options_of(role: Path, entry: str = "main") -> Options:
@@ -98,7 +97,7 @@ def wanted_of(values: Mapping[str, Any], options: Options) -> dict[str, Any]:
         raise ValueError(f"The role's variables: {'; '.join(wrong)}")
     valid = result.validated_parameters
     wanted = {key: valid[f"{PREFIX}{name}"] for key, name in NAMES.items()}
-    wanted["upgrade"], wanted["draining"] = bool(values.get(UPGRADE)), bool(values.get(DRAINING))
+    wanted["upgrade"] = bool(values.get(UPGRADE))
     wanted["leave"] = {name: valid[f"{PREFIX}{name}"] for name in LEAVE} if wanted["state"] == "absent" else None
     for key, name in NAMES.items():
         if "options" in spec[f"{PREFIX}{name}"]:  # of such the validator fills in what was not given

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import agents_wanted
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import missing
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._connected import progress
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._exec_plan import CAPABILITY
@@ -49,6 +50,12 @@ def test_who_is_known_to_drain_may_drain():
     one = instance(ONLINE, {"status": "DRAINING", "agent_connected": True})
     assert missing([one], {"mi-1": {"draining": True}}) == {}
     assert list(missing([one], {"mi-1": {"ecs": ""}})) == ["mi-1"]
+
+
+def test_an_upgrade_waits_for_what_it_drained():
+    wanted = {"ssm_agent_version": "", "ecs_agent_version": ""}
+    assert "draining" not in agents_wanted({**wanted, "upgrade": False})
+    assert agents_wanted({**wanted, "upgrade": True})["draining"] is True
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _health
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._drain_mark import MARK
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._health import Norm
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -95,6 +96,21 @@ CASES = {
     "not connected at one look": (instance(ssm(), AWAY), ["flapping"], ago(), "may pass", "Look again"),
     "duplicate": (instance(ssm(), ecs(), duplicates=["a", "b"]), ["duplicate"], None, "2 more", "retires"),
     "drained": (instance(ssm(), ecs(status="DRAINING")), ["draining"], None, "2 running tasks", "state=active"),
+    "drained for an upgrade": (
+        instance(ssm(), ecs(status="DRAINING", attributes={MARK: "upgrade"})),
+        ["draining"],
+        None,
+        "an upgrade drained it, which is under way or did not end; it has 2 running tasks",
+        "run the playbook hybrid.ecs_anywhere.upgrade again",
+    ),
+    "drained for something else": (
+        instance(ssm(), ecs(status="DRAINING", attributes={MARK: "works"})),
+        ["draining"],
+        None,
+        "somebody drained it",
+        "state=active",
+    ),
+    "marked only": (instance(ssm(), ecs(attributes={MARK: "upgrade"})), [], None, "", ""),
     "drained and away": (
         instance(lost(hours=1), ecs(status="DRAINING", agent_connected=False)),
         ["disconnected", "draining"],

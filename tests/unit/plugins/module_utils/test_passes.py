@@ -77,14 +77,21 @@ def test_progress_names_those_that_wait_and_not_all():
 def test_what_timed_out_has_failed_and_may_be_restored():
     first = {
         "changed": True,
-        "instances": [one(1), one(2, **WAITS), one(3, **{**WAITS, "status_before": "DRAINING"})],
+        "instances": [
+            one(1),
+            one(2, **WAITS, drain_reason="upgrade"),
+            one(3, **{**WAITS, "status_before": "DRAINING"}, drain_reason="upgrade"),
+        ],
         "unfinished": ["mi-2", "mi-3"],
     }
     result = _passes.timed_out(first, 600)
     assert result["failed"] and [i["failed"] for i in result["instances"]] == [False, True, True]
     assert "Timed out after 600 seconds: it waits for 1 task to end" in result["msg"] and "force=true" in result["msg"]
     assert _passes.to_restore(first, result) == ["mi-2"]
-    result = _passes.restored(result, {"instances": [one(2, changed=True, status_before="DRAINING")]})
+    result = _passes.restored(
+        result, {"instances": [one(2, changed=True, status_before="DRAINING", drain_reason=None)]}
+    )
+    assert [i.get("drain_reason") for i in result["instances"]] == [None, None, "upgrade"]
     assert [i["status"] for i in result["instances"]] == ["ACTIVE", "ACTIVE", "DRAINING"]
     assert result["failed"] and "made active again" in result["instances"][1]["msg"]
     assert "made active again" not in result["instances"][2]["msg"]

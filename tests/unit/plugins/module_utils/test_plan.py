@@ -15,6 +15,7 @@ from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import 
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_groups
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import batch_plan
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._batch import group_key
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._drain_mark import MARK
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._leftovers import by_cluster
 from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils._plan import registration_plan
 
@@ -949,13 +950,52 @@ def test_only_external_instances_are_upgraded():
         assert result["steps"] == []
 
 
-def test_who_was_drained_for_an_upgrade_is_not_refused():
-    draining = changed(INSTANCE, "ecs:status", "DRAINING")
-    assert "somebody drained it on purpose" in plan(instance=draining)["problems"][0]
-    drained = {**WANTED, "upgrade": True, "draining": True}
-    assert plan(instance=draining, wanted=drained) == plan()
-    newer = plan(instance=draining, wanted={**drained, "ecs_agent_version": "1.106.0"})
-    assert names(newer) == ["install_ecs_agent", "start", "restart_ecs_agent", "wait"]
+def marked(status, reason="upgrade"):
+    return changed(changed(INSTANCE, "ecs:status", status), "ecs:attributes", {MARK: reason})
+
+
+UPGRADE = {**WANTED, "upgrade": True}
+
+
+@pytest.mark.parametrize(
+    ("instance", "wanted", "steps", "problem"),
+    [
+        # an upgrade takes back what one drained, this or an earlier one, and nothing else
+        (marked("DRAINING"), UPGRADE, ["activate"], None),
+        (marked("ACTIVE"), UPGRADE, ["activate"], None),
+        (marked("DRAINING", "works"), UPGRADE, [], "somebody drained it on purpose"),
+        (marked("ACTIVE", "works"), UPGRADE, [], None),
+        (changed(INSTANCE, "ecs:status", "DRAINING"), UPGRADE, [], "somebody drained it on purpose"),
+        (INSTANCE, UPGRADE, [], None),
+        # who registers has nothing to do with it
+        (
+            marked("DRAINING"),
+            WANTED,
+            [],
+            "an upgrade that did not end drained it. Run the playbook hybrid.ecs_anywhere.up",
+        ),
+        (marked("ACTIVE"), WANTED, [], None),
+        (marked("DRAINING", "works"), WANTED, [], "somebody drained it on purpose"),
+    ],
+)
+def test_who_was_drained_for_an_upgrade_is_not_refused_by_one(instance, wanted, steps, problem):
+    result = plan(instance=instance, wanted=wanted)
+    assert names(result) == steps and len(result["problems"]) == bool(problem)
+    assert problem is None or problem in result["problems"][0]
+
+
+def test_who_is_drained_is_upgraded_and_made_active_at_the_end():
+    result = plan(instance=marked("DRAINING"), wanted={**UPGRADE, "ecs_agent_version": "1.106.0"})
+    assert names(result) == ["install_ecs_agent", "start", "restart_ecs_agent", "wait", "activate"]
+    assert result["steps"][-1]["reason"] == "an upgrade drained it, this one or one that did not end"
+    left = plan(instance=marked("ACTIVE"), wanted=UPGRADE)
+    assert left["steps"][0]["reason"] == "it is ACTIVE, but has the mark of an upgrade that did not end"
+
+
+def test_the_mark_of_an_upgrade_is_no_label_that_is_missing_or_too_many():
+    own = changed(marked("ACTIVE"), "ecs:attributes", {MARK: "upgrade", "hall": "4"})
+    own["ecs"]["tags"] = {}
+    assert plan(instance=own, wanted={**WANTED, "attributes": {"hall": "4"}})["steps"] == []
 
 
 def test_an_upgrade_moves_nobody():

@@ -88,6 +88,16 @@ def test_attributes_are_purged_first_and_the_agent_s_own_stay(world, act):
     assert result["instances"][0]["attributes"] == {arn(1): {"hall": "4"}}
 
 
+def test_the_mark_of_what_is_drained_is_no_attribute_of_the_user(world, act):
+    full = {str(n): "x" for n in range(9)}
+    world.read({**ci(1, {**full, "hybrid.ecs_anywhere.draining": "upgrade"}), "status": "DRAINING"})
+    world.put(target(1, "hall", "4"))
+    reason = {"drain_reason": "other"}  # so that the state is left alone
+    result = act(1, attributes={**full, "hall": "4"}, purge_attributes=True, **reason)
+    assert result["instances"][0]["attributes"] == {arn(1): {**full, "hall": "4"}}
+    assert result["instances"][0]["drain_reason"] == "upgrade"
+
+
 def test_one_that_is_full_fails_alone_before_anything_is_asked(world, act):
     world.read(ci(1, {str(n): "x" for n in range(10)}), ci(2))
     world.put(target(2, "hall", "4"))
@@ -177,6 +187,7 @@ def test_a_tag_that_is_refused_is_told_of_its_server(world, act, side):
     [
         ({"attributes": {"ecs.x": "1"}}, "the ECS agent sets itself"),
         ({"tags": {"aws:x": "1"}}, "for AWS alone"),
+        ({"attributes": {"hybrid.ecs_anywhere.draining": "1"}}, "is what drain_reason sets"),
         ({"attributes": {"a": "1"}, "cluster": None}, "attributes needs cluster"),
         ({"tags": {"a": "1"}, "state": "absent"}, "of no use with state=absent"),
     ],

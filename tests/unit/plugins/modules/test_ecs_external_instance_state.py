@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+MARK = "hybrid.ecs_anywhere.draining"
 RUNNING = "Found running tasks on the instance."
 
 
@@ -18,8 +19,10 @@ def arn(n):
     return f"arn:aws:ecs:eu-west-1:123456789012:container-instance/edge/{n:032x}"
 
 
-def ci(n, status="ACTIVE", tasks=0, connected=True):
+def ci(n, status="ACTIVE", tasks=0, connected=True, mark=None, own=0):
+    attributes = [{"name": f"own{i}", "value": "x"} for i in range(own)]
     return {
+        "attributes": attributes + ([{"name": MARK, "value": mark}] if mark else []),
         "containerInstanceArn": arn(n),
         "ec2InstanceId": mi(n),
         "status": status,
@@ -53,6 +56,14 @@ class World:
             },
             {"cluster": "edge", "containerInstances": [arn(n) for n in numbers], "status": status},
         )
+
+    def mark(self, reason, *numbers):
+        attributes = [{"targetType": "container-instance", "targetId": arn(n), "name": MARK} for n in numbers]
+        if reason is None:
+            self.ecs.add_response("delete_attributes", {}, {"cluster": "edge", "attributes": attributes})
+        else:
+            sent = {"cluster": "edge", "attributes": [{**a, "value": reason} for a in attributes]}
+            self.ecs.add_response("put_attributes", {}, sent)
 
     def deregister(self, n, force=False):
         sent = {"cluster": "edge", "containerInstance": arn(n), "force": force}
@@ -251,9 +262,105 @@ def test_ssm_is_left_alone_where_ecs_failed(world, act):
     assert "lack the permission ecs:DeregisterContainerInstance" in result["msg"] and not result["changed"]
 
 
+def reasons(result):
+    return [i["drain_reason"] for i in result["instances"]]
+
+
+def test_the_reason_is_put_before_the_state_is_changed_ten_a_call(world, act):
+    """The stub takes the calls in this order only."""
+    world.read(*[ci(n) for n in range(11)], ci(11, "DRAINING"), ci(12, "DRAINING", mark="other"))
+    world.mark("upgrade", *range(10))
+    world.mark("upgrade", 10)
+    world.update("DRAINING", *range(10))
+    world.update("DRAINING", 10)
+    result = act("draining", *range(13), drain_reason="upgrade", diff=True)
+    assert set(statuses(result)) == {"DRAINING"} and reasons(result) == ["upgrade"] * 11 + [None, "other"]
+    assert [i["changed"] for i in result["instances"]] == [True] * 11 + [False] * 2
+    assert result["diff"]["before"][mi(3)] == {"container_instances": {arn(3): "ACTIVE"}}
+    assert result["diff"]["after"][mi(3)]["drain_reasons"] == {arn(3): "upgrade"}
+    assert "drain_reasons" not in result["instances"][3]
+
+
+def test_what_a_run_marked_and_had_no_time_to_drain_is_only_drained(world, act):
+    world.read(ci(1, mark="upgrade"), ci(2, mark="older"))
+    world.mark("upgrade", 2)
+    world.update("DRAINING", 1, 2)
+    assert reasons(act("draining", 1, 2, drain_reason="upgrade")) == ["upgrade"] * 2
+
+
+def test_only_what_has_the_reason_is_made_active_and_the_mark_goes_last(world, act):
+    drained = [ci(1, "DRAINING", mark="upgrade"), ci(2, "DRAINING"), ci(3, "DRAINING", mark="other")]
+    world.read(*drained, ci(4, mark="upgrade"), ci(5))
+    world.update("ACTIVE", 1)
+    world.mark(None, 1, 4)  # one that is active already has nothing but its mark
+    result = act("active", 1, 2, 3, 4, 5, 6, drain_reason="upgrade")
+    assert statuses(result) == ["ACTIVE", "DRAINING", "DRAINING", "ACTIVE", "ACTIVE", None]
+    assert reasons(result) == [None, None, "other", None, None, None]
+    assert [i["changed"] for i in result["instances"]] == [True, False, False, True, False, False]
+    assert not any(i["failed"] for i in result["instances"])  # nor is one that is not there
+
+
+def test_without_a_reason_all_are_made_active_and_marks_removed(world, act):
+    world.read(ci(1, "DRAINING", mark="upgrade"), ci(2, "DRAINING"))
+    world.update("ACTIVE", 1, 2)
+    world.mark(None, 1)
+    result = act("active", 1, 2)
+    assert statuses(result) == ["ACTIVE"] * 2 and reasons(result) == [None] * 2
+
+
+def test_who_drains_without_a_reason_takes_over(world, act):
+    world.read(ci(1, mark="upgrade"), ci(2, "DRAINING", mark="upgrade"))
+    world.mark(None, 1, 2)
+    world.update("DRAINING", 1)
+    result = act("draining", 1, 2, diff=True)
+    assert reasons(result) == [None] * 2 and [i["changed"] for i in result["instances"]] == [True] * 2
+    assert result["diff"]["before"][mi(2)]["drain_reasons"] == {arn(2): "upgrade"}
+    assert "drain_reasons" not in result["diff"]["after"][mi(2)]
+
+
+def test_marks_are_predicted(world, act):
+    world.read(ci(1), ci(2, "DRAINING", mark="x"))
+    assert reasons(act("draining", 1, 2, drain_reason="upgrade", check=True)) == ["upgrade", "x"]
+    world.read(ci(1, "DRAINING", mark="upgrade"))
+    result = act("active", 1, drain_reason="upgrade", check=True)
+    assert statuses(result) == ["ACTIVE"] and reasons(result) == [None] and result["changed"]
+
+
+def test_one_that_cannot_be_marked_is_not_drained_and_hides_no_other(world, act):
+    world.read(ci(1, own=10), ci(2), ci(3))
+    world.ecs.add_client_error("put_attributes", "TargetNotFoundException", "no")
+    world.mark("upgrade", 2)
+    world.ecs.add_client_error("put_attributes", "TargetNotFoundException", "no")
+    world.update("DRAINING", 2)
+    result = act("draining", 1, 2, 3, drain_reason="upgrade")
+    assert statuses(result) == ["ACTIVE", "DRAINING", "ACTIVE"] and reasons(result) == [None, "upgrade", None]
+    assert [i["failed"] for i in result["instances"]] == [True, False, True]
+    assert "it has 10 attributes of its own, which is what ECS takes" in result["instances"][0]["msg"]
+    assert "Failed to set the attributes" in result["instances"][2]["msg"]
+
+
+def test_one_that_has_its_mark_is_not_too_full_for_it(world, act):
+    world.read(ci(1, own=9, mark="older"))
+    world.mark("upgrade", 1)
+    world.update("DRAINING", 1)
+    assert reasons(act("draining", 1, drain_reason="upgrade")) == ["upgrade"]
+
+
+def test_a_mark_that_stays_is_told_though_the_server_is_active(world, act):
+    world.read(ci(1, "DRAINING", mark="upgrade"))
+    world.update("ACTIVE", 1)
+    world.ecs.add_client_error("delete_attributes", "AccessDeniedException", "no")
+    result = act("active", 1, drain_reason="upgrade")
+    assert statuses(result) == ["ACTIVE"] and "lack the permission ecs:DeleteAttributes" in result["msg"]
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        ({"state": "draining", "drain_reason": "", "cluster": "edge"}, "drain_reason: '' is not 1 to 128"),
+        ({"state": "draining", "drain_reason": "a\nb", "cluster": "edge"}, "letters, digits, spaces"),
+        ({"state": "absent", "drain_reason": "x", "cluster": "edge"}, "drain_reason is of no use with state=absent"),
+        ({"drain_reason": "x"}, "drain_reason needs cluster"),
         ({"state": "draining"}, "state=draining needs cluster"),
         ({"state": "absent"}, "state=absent needs cluster"),
         ({"state": "absent", "sides": []}, "sides must name"),
