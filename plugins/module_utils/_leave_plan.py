@@ -217,7 +217,7 @@ def leave_plan(name: str, host: Read, aws: Read, wanted: Read) -> Plan:
     if out_of_reach:
         return plan
     plan["leftovers"] = noted(host, aws, wanted)
-    step("retire", retire_reason(plan["leftovers"], True))
+    step("retire", retire_reason([], plan["leftovers"], True))
     step("stop", _stop_reason([host["ecs_agent"]["unit"], host["ssm_agent"]["unit"]]))
     step("clear_registration", _clear_reason(host))
     plan["settings"] = settings_of_ours(host, wanted)

@@ -53,12 +53,25 @@ def noted(host: Read, aws: Read, wanted: Read) -> list[str]:
     return sorted(arn for arn in former if region_of(arn) == wanted["region"])
 
 
-def retire_reason(leftovers: list[str], replaced: bool) -> str | None:
-    if not leftovers:
-        return None
-    names = ", ".join(arn.rsplit("/", 1)[-1] for arn in leftovers)
-    why = "it was of its former id" if replaced else "its ECS agent works as another one"
-    return f"the cluster still has its container instance {names}: {why}, and ECS would never remove it by itself"
+def _names(arns: Iterable[str]) -> str:
+    return ", ".join(arn.rsplit("/", 1)[-1] for arn in arns)
+
+
+def retire_reason(found: list[str], former: list[str], replaced: bool) -> str | None:
+    """*found* is what AWS has, *former* what a run noted, of which AWS was not asked."""
+    reasons = []
+    if found:
+        why = "it was of its former id" if replaced else "its ECS agent works as another one"
+        reasons.append(
+            f"the cluster still has its container instance {_names(found)}: {why}, and ECS would never remove it by "
+            "itself"
+        )
+    if former:
+        reasons.append(
+            f"it was the container instance {_names(former)} until a run that did not end registered it anew, and may "
+            "be that in the cluster still"
+        )
+    return "; ".join(reasons) or None
 
 
 def by_cluster(arns: Iterable[str], cluster: str) -> dict[str, list[str]]:

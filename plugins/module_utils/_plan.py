@@ -353,9 +353,9 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     replaced = clone or mismatched or lost
     step("replace_registration", replaced)
     former = noted(host, aws, wanted)
-    leftovers = former + ([] if clone or give_up else orphaned(host, aws, bool(lost or leaving)))
-    leftovers = sorted(set(leftovers))
-    step("retire", retire_reason(leftovers, bool(former or lost or not instance_id)))
+    found = [] if clone or give_up else orphaned(host, aws, bool(lost or leaving))
+    former = [arn for arn in former if arn not in found]
+    step("retire", retire_reason(found, former, bool(lost or not instance_id)))
 
     threshold = wanted.get("similarity_threshold")
     if threshold and threshold != host.get("similarity_threshold"):
@@ -415,7 +415,7 @@ def registration_plan(host: Read, aws: Read, wanted: Read, clone: str | None = N
     return {
         "problems": [],
         "steps": steps,
-        "leftovers": leftovers,
+        "leftovers": sorted(found + former),
         "leaves": leaving,
         "gives_up": bool(give_up),
     }

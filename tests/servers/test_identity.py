@@ -34,6 +34,15 @@ FOREIGN = (
     "--entrypoint /usr/bin/sleep amazon/amazon-ecs-agent:latest 3600 >/dev/null"
 )
 
+ANOTHER_MACHINE = """
+systemctl stop amazon-ssm-agent
+: >/var/log/amazon/ssm/amazon-ssm-agent.log
+tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+rm -f /var/lib/amazon/ssm/runtimeconfig/identity_config.json
+systemctl start amazon-ssm-agent
+until grep -q MachineFingerprintDoesNotMatch /var/log/amazon/ssm/amazon-ssm-agent.log; do sleep 0.5; done
+"""
+
 STATES = [
     State(
         "moved",
@@ -62,9 +71,7 @@ STATES = [
     State(
         "machine",
         "with another machine id than it registered with: its SSM agent sleeps",
-        "systemctl stop amazon-ssm-agent; tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id; "
-        "rm /var/lib/amazon/ssm/runtimeconfig/identity_config.json; systemctl start amazon-ssm-agent; "
-        "until grep -q MachineFingerprintDoesNotMatch /var/log/amazon/ssm/amazon-ssm-agent.log; do sleep 0.5; done",
+        ANOTHER_MACHINE,
         (
             "MachineFingerprintDoesNotMatch since",
             "Systems Manager says of {id}: ConnectionLost",

@@ -19,21 +19,15 @@ from kills import is_right
 from kills import renew
 from kills import steps_in
 from kills import walk
+from test_identity import ANOTHER_MACHINE
 from test_options import PASSWORD
 from test_options import PROXY
 from test_options import PROXY_PROGRAM
+from test_states import EMPTIED
 from test_states import LONG_REGISTERED
 
 PLACE = "killed"
-MACHINE = """
-systemctl stop amazon-ssm-agent
-: >/var/log/amazon/ssm/amazon-ssm-agent.log
-tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
-rm -f /var/lib/amazon/ssm/runtimeconfig/identity_config.json
-systemctl start amazon-ssm-agent
-until grep -q MachineFingerprintDoesNotMatch /var/log/amazon/ssm/amazon-ssm-agent.log; do sleep 0.5; done
-"""
-WRONG = "-code wrongwrongwrongwrong00 -id 11111111-1111-4111-8111-111111111111"
+FORMER = "/var/lib/amazon/ssm/.ecs_anywhere_former"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -144,7 +138,7 @@ def test_a_server_that_is_given_up_and_registered_anew(bed, record_property):
     assert play.run().returncode == 0
 
     def another_machine():
-        bed.on(NAME, LONG_REGISTERED + MACHINE)
+        bed.on(NAME, LONG_REGISTERED + ANOTHER_MACHINE)
         bed.aws.control("POST", "clock", {"advance": 400})
         (node,) = bed.aws.nodes()
         assert node["PingStatus"] == "ConnectionLost"
@@ -177,7 +171,7 @@ def test_a_server_whose_vault_was_emptied_and_that_is_registered_anew(bed, recor
     def emptied():
         before.clear()
         before.extend(identities(bed.aws))
-        bed.on(NAME, f"amazon-ssm-agent -register {WRONG} -region us-east-1 -y >/dev/null 2>&1 || :")
+        bed.on(NAME, EMPTIED)
         assert play.vault() == ""
 
     def holds():
@@ -198,3 +192,20 @@ def test_a_server_whose_vault_was_emptied_and_that_is_registered_anew(bed, recor
     steps = come_to(play.steps(), "retire", "register")
     assert any("Note the container instances" in step for step in steps)
     walk(play, steps, emptied, holds, ended).note(record_property, NAME)
+
+
+def test_a_server_that_leaves_takes_along_what_it_was_before_a_run_was_killed(bed):
+    renew(bed, docker=True)
+    play, leave = Play(bed), Play(bed, "hybrid.ecs_anywhere.deregister")
+    assert play.run().returncode == 0
+    (former,) = [i["containerInstanceArn"] for i in bed.aws.container_instances()]
+    bed.on(NAME, EMPTIED)
+    assert play.kill_at("Carry out the plan > Activate | Delete the activations of this run")
+    assert former in [i["containerInstanceArn"] for i in bed.aws.container_instances()]
+    # of a cluster that is gone nothing is left to deregister
+    elsewhere = former.replace("/edge/", "/deleted/")
+    bed.on(NAME, f"printf '\\n{elsewhere}' >>{FORMER}; grep {former} {FORMER}")
+    left = leave.run()
+    assert left.returncode == 0
+    assert bed.aws.container_instances() == []
+    assert leave.run().recap(NAME)["changed"] == 0

@@ -12,6 +12,11 @@ import pytest
 
 VAULT = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey"
 SAVED_STATE = "/var/lib/ecs/data/agent.db"
+# A registration that fails, and empties the vault by that.
+EMPTIED = (
+    "amazon-ssm-agent -register -code wrongwrongwrongwrong00 -id 11111111-1111-4111-8111-111111111111 "
+    "-region us-east-1 -y >/dev/null 2>&1 && exit 1 || :"
+)
 # Everything a run could change on the server: what is compared is that a check changes nothing.
 LOOK = (
     f"cat {VAULT} /etc/ecs/ecs.config /var/lib/ecs/ecs.config 2>&1; ls {SAVED_STATE} 2>&1 || :; "
@@ -224,8 +229,7 @@ REGISTERED_ANEW = ["CreateActivation", "DeleteActivation", "DeregisterContainerI
 
 @pytest.mark.state("vault emptied")
 def test_a_vault_that_a_failed_registration_emptied(server):
-    wrong = "-code wrongwrongwrongwrong00 -id 11111111-1111-4111-8111-111111111111"
-    server.on(f"amazon-ssm-agent -register {wrong} -region us-east-1 -y >/dev/null 2>&1 && exit 1 || :")
+    server.on(EMPTIED)
     assert server.identity() == ""
     writes = server.repair(
         "its identity in the vault was emptied by a failed registration",

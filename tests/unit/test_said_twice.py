@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _drain_mark
+from ansible_collections.hybrid.ecs_anywhere.plugins.module_utils import _remains
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "ecs_anywhere"
@@ -57,6 +59,15 @@ def test_every_private_variable_that_the_role_reads_is_set_somewhere():
     set_here = set(re.findall(r"(?m)^\s*(__ecs_anywhere_\w+):", text))
     assert len(used) > 20
     assert used - set_here - set(re.findall(r"(?:register|loop_var): (__ecs_anywhere_\w+)", text)) == set()
+
+
+def test_names_that_the_role_shares_with_the_modules():
+    variables = load(ROLE / "vars" / "main.yml")
+    assert variables["__ecs_anywhere_drain_mark"] == _drain_mark.MARK
+    assert variables["__ecs_anywhere_former_file"] == _remains.FORMER
+    for name in ("drain", "upgrade"):
+        reasons = re.findall(r"drain_reason: (\S+)", (ROLE / "tasks" / f"{name}.yml").read_text())
+        assert reasons == [_drain_mark.UPGRADE]
 
 
 def test_every_module_of_the_controller_is_in_the_action_group():

@@ -599,6 +599,14 @@ def test_what_an_ended_run_noted_is_retired(host, instance, leftovers):
     assert ("retire" in names(result)) is bool(leftovers)
 
 
+@pytest.mark.parametrize("instance, found", [(INSTANCE, False), (LOST, True)])
+def test_what_aws_was_not_asked_about_is_not_said_to_be_there(instance, found):
+    result = plan(_noted(RIGHT, OTHER), instance)
+    (reason,) = [step["reason"] for step in result["steps"] if step["name"] == "retire"]
+    assert f"it was the container instance {OTHER.rsplit('/', 1)[-1]} until" in reason
+    assert (f"the cluster still has its container instance {ARN.rsplit('/', 1)[-1]}:" in reason) is found
+
+
 def test_what_was_noted_is_retired_in_the_cluster_that_it_is_of():
     reads = {"a": read(_noted(RIGHT, OTHER.replace("/edge/", "/former/"))), "b": read(_noted(BARE, OTHER))}
     result = batch_plan(reads, fleet(reads, [changed(INSTANCE, "duplicates", [OTHER])]))
